@@ -1,0 +1,40 @@
+"""cffi builder of npgru._kernels (API mode).
+
+The declarations are read out of the headers in csrc/, so nothing is declared twice. A machine
+without a C compiler installs the package all the same: the extension is optional, and
+`npgru.kernels` says once what is missing.
+"""
+import re
+import sys
+from pathlib import Path
+
+from cffi import FFI
+
+ROOT = Path(__file__).resolve().parent.parent
+HEADERS = ["csrc/npgru_int8.h", "csrc/host/npgru_host.h"]
+SOURCES = sorted(path.relative_to(ROOT).as_posix()
+                 for folder in ("csrc", "csrc/host") for path in (ROOT / folder).glob("*.c"))
+
+
+def declarations(header):
+    """Text of a C header -> what cffi's cdef accepts: no comments, preprocessor lines or extern "C"."""
+    text = re.sub(r"/\*.*?\*/", "", header, flags=re.DOTALL)
+    text = re.sub(r"^[ \t]*#(?:[^\n]*\\\n)*[^\n]*$", "", text, flags=re.MULTILINE)
+    return re.sub(r'extern "C" \{(.*)\}', r"\1", text, flags=re.DOTALL)
+
+
+ffibuilder = FFI()
+for name in HEADERS:
+    ffibuilder.cdef(declarations((ROOT / name).read_text(encoding="utf-8")))
+ffibuilder.set_source(
+    "npgru._kernels",
+    "".join(f'#include "{Path(name).relative_to("csrc").as_posix()}"\n' for name in HEADERS),
+    sources=SOURCES,
+    include_dirs=["csrc"],
+    depends=HEADERS,
+    extra_compile_args=[] if sys.platform == "win32" else ["-O3", "-std=c99", "-ffp-contract=off"],
+    optional=True,
+)
+
+if __name__ == "__main__":
+    ffibuilder.compile(verbose=True)
