@@ -1,0 +1,229 @@
+"""The convolutional-recurrent network as a list of layers: init, forward, and backward over the reversed list."""
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+
+from .layers import activations, batchnorm, conv2d, dense, depthwise2d, dropout, gru, pool
+from .layers.conv2d import same_padding
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Sizes of the network; the defaults are the paper's teacher.
+
+    conv_filters     filters of the first convolution
+    conv_kernel      its kernel (frames, bands)
+    conv_stride      its stride (frames, bands)
+    block_filters    pointwise filters of each depthwise-separable block; its length is the number of blocks
+    pool_size        neighbouring frequencies of which the maximum is taken
+    gru_units        H
+    dense_units      units of the dense layer before the classes
+    dropout          share of GRU outputs dropped in training, in [0, 1)
+    batchnorm_momentum, batchnorm_eps    running statistics keep this share a step; ε of the variance
+    """
+    conv_filters: int = 32
+    conv_kernel: tuple[int, int] = (10, 4)
+    conv_stride: tuple[int, int] = (5, 2)
+    block_filters: tuple[int, ...] = (64, 64, 64)
+    pool_size: int = 4
+    gru_units: int = 32
+    dense_units: int = 32
+    dropout: float = 0.15
+    batchnorm_momentum: float = 0.99
+    batchnorm_eps: float = 1e-3
+
+    def __post_init__(self):
+        for name in ("conv_kernel", "conv_stride", "block_filters"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        sizes = {"conv_filters": self.conv_filters, "pool_size": self.pool_size, "gru_units": self.gru_units,
+                 "dense_units": self.dense_units}
+        for name in ("conv_kernel", "conv_stride", "block_filters"):
+            sizes |= {f"{name}[{i}]": size for i, size in enumerate(getattr(self, name))}
+        for name, size in sizes.items():
+            if not isinstance(size, int) or not 1 <= size <= 4096:
+                raise ValueError(f"{name}={size!r} is not a size; accepted: whole numbers from 1 to 4096")
+        for name in ("conv_kernel", "conv_stride"):
+            if len(getattr(self, name)) != 2:
+                raise ValueError(f"{name}={getattr(self, name)!r}; accepted: two numbers, [frames, bands]")
+        for name in ("dropout", "batchnorm_momentum"):
+            if not 0 <= getattr(self, name) < 1:
+                raise ValueError(f"{name}={getattr(self, name)!r}; accepted: at least 0 and below 1")
+        if not 0 < self.batchnorm_eps < 1:
+            raise ValueError(f"batchnorm_eps={self.batchnorm_eps!r}; accepted: above 0 and below 1")
+
+
+def teacher() -> NetworkConfig:
+    """The paper's teacher."""
+    return NetworkConfig()
+
+
+def student() -> NetworkConfig:
+    """The paper's student: 15 642 parameters once batch-norm is folded."""
+    return NetworkConfig(conv_filters=24, block_filters=(48, 48), gru_units=16, dense_units=16, dropout=0.05)
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row of the network: kind is a key of PAIRS, shapes are its weights' in the order of forward's arguments."""
+    kind: str
+    name: str
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    settings: dict = field(default_factory=dict)
+
+
+PAIRS = {
+    "conv2d": (conv2d.conv2d_forward, conv2d.conv2d_backward),
+    "depthwise2d": (depthwise2d.depthwise2d_forward, depthwise2d.depthwise2d_backward),
+    "pointwise": (conv2d.pointwise_forward, conv2d.pointwise_backward),
+    "batchnorm": (batchnorm.batchnorm_forward, batchnorm.batchnorm_backward),
+    "relu6": (activations.relu6_forward, activations.relu6_backward),
+    "relu": (activations.relu_forward, activations.relu_backward),
+    "maxpool": (pool.maxpool_forward, pool.maxpool_backward),
+    "stack": (pool.stack_forward, pool.stack_backward),
+    "gru": (gru.gru_forward, gru.gru_backward),
+    "dropout": (dropout.dropout_forward, dropout.dropout_backward),
+    "mean_time": (pool.mean_time_forward, pool.mean_time_backward),
+    "dense": (dense.dense_forward, dense.dense_backward),
+}
+
+
+def build(config: NetworkConfig, n_mels: int, n_classes: int = 2) -> list[Layer]:
+    """Sizes -> the layer list, for input x (B, T, M = n_mels); the paper's network, top to bottom.
+
+    raises  ValueError if the pool is wider than what the first convolution leaves of the bands.
+    """
+    C, stride = config.conv_filters, config.conv_stride
+    n_bands, _, _ = same_padding(n_mels, config.conv_kernel[1], stride[1])
+    if n_bands < config.pool_size:
+        raise ValueError(f"pool_size={config.pool_size}, but the first convolution leaves {n_bands} of the "
+                         f"{n_mels} mel bands; accepted: a pool of at most that")
+
+    def normalised(name, C):
+        settings = {"eps": config.batchnorm_eps, "momentum": config.batchnorm_momentum}
+        return [Layer("batchnorm", f"{name}_bn", {"gamma": (C,), "beta": (C,)}, settings), Layer("relu6", f"{name}_relu6")]
+
+    layers = [Layer("conv2d", "conv", {"w": (*config.conv_kernel, 1, C)}, {"stride": stride}), *normalised("conv", C)]
+    for i, N in enumerate(config.block_filters, start=1):
+        layers += [Layer("depthwise2d", f"block{i}_depthwise", {"w": (3, 3, C)}), *normalised(f"block{i}_depthwise", C),
+                   Layer("pointwise", f"block{i}_pointwise", {"w": (C, N)}), *normalised(f"block{i}_pointwise", N)]
+        C = N
+    D, H, N = n_bands // config.pool_size * C, config.gru_units, config.dense_units
+    return layers + [
+        Layer("maxpool", "pool", settings={"size": config.pool_size}),
+        Layer("stack", "stack"),
+        Layer("gru", "gru", {"w": (D, 3 * H), "u": (H, 3 * H), "b": (3 * H,), "c": (3 * H,)}),
+        Layer("dropout", "dropout", settings={"rate": config.dropout}),
+        Layer("mean_time", "mean_time"),
+        Layer("dense", "dense", {"w": (H, N), "b": (N,)}),
+        Layer("relu", "dense_relu"),
+        Layer("dense", "classes", {"w": (N, n_classes), "b": (n_classes,)}),
+    ]
+
+
+def glorot_uniform(shape, rng):
+    """U(−a, a), a = sqrt(6 / (fan_in + fan_out)). Source: Glorot and Bengio 2010. shape (k.., fan_in, fan_out)."""
+    taps = int(np.prod(shape[:-2]))
+    a = np.sqrt(6 / (taps * (shape[-2] + shape[-1])))
+    return rng.uniform(-a, a, shape)
+
+
+def orthogonal(shape, rng):
+    """Orthonormal rows, (H, 3H) with H <= 3H. Source: Saxe et al. 2013, arXiv:1312.6120."""
+    q, r = np.linalg.qr(rng.standard_normal(shape[::-1]))
+    return (q * np.sign(np.diag(r))).T
+
+
+def init(layers: list[Layer], rng: np.random.Generator, dtype=np.float32) -> tuple[dict, dict]:
+    """Fresh weights {"layer/weight": array} and running statistics {"layer/mean", "layer/var": (C,)}.
+
+    Keras's choices: Glorot uniform for kernels, orthogonal for the recurrent one, 1 for γ and 0 for biases.
+    """
+    params, stats = {}, {}
+    for layer in layers:
+        for key, shape in layer.shapes.items():
+            if key == "u":
+                value = orthogonal(shape, rng)
+            elif key == "w":
+                value = glorot_uniform((*shape, 1) if layer.kind == "depthwise2d" else shape, rng).reshape(shape)
+            else:
+                value = np.full(shape, key == "gamma")
+            params[f"{layer.name}/{key}"] = value.astype(dtype)
+        if layer.kind == "batchnorm":
+            stats[f"{layer.name}/mean"] = np.zeros(layer.shapes["gamma"], dtype)
+            stats[f"{layer.name}/var"] = np.ones(layer.shapes["gamma"], dtype)
+            stats[f"{layer.name}/count"] = np.zeros((), dtype)
+    return params, stats
+
+
+def forward(layers: list[Layer], params: dict, stats: dict, x, rng: np.random.Generator | None = None):
+    """x (B, T, M) -> logits (B, K), the caches for backward, and the running statistics after this batch.
+
+    rng    given: training (dropout draws from it, batch-norm uses the batch); None: inference
+    """
+    caches, stats, x = [], dict(stats), x[..., None]
+    for layer in layers:
+        forward_fn, backward_fn = PAIRS[layer.kind]
+        weights = [params[f"{layer.name}/{key}"] for key in layer.shapes]
+        settings = dict(layer.settings)
+        if layer.kind == "dropout":
+            if rng is None:
+                continue
+            settings["rng"] = rng
+        elif layer.kind == "batchnorm":
+            momentum = settings.pop("momentum")
+            if rng is None:
+                forward_fn, backward_fn = batchnorm.batchnorm_infer_forward, batchnorm.batchnorm_infer_backward
+                weights += [stats[f"{layer.name}/mean"], stats[f"{layer.name}/var"]]
+        x, cache = forward_fn(x, *weights, **settings)
+        if forward_fn is batchnorm.batchnorm_forward:
+            stats[f"{layer.name}/count"] = count = stats[f"{layer.name}/count"] + 1
+            share = np.maximum(1 / count, x.dtype.type(1 - momentum))
+            for key, batch in zip(("mean", "var"), batchnorm.batch_statistics(cache)):
+                running = stats[f"{layer.name}/{key}"]
+                stats[f"{layer.name}/{key}"] = running + share * (batch - running)
+        caches.append((layer, backward_fn, cache))
+    return x, caches, stats
+
+
+def backward(dlogits, caches) -> tuple[dict, np.ndarray]:
+    """dlogits (B, K) -> gradients {"layer/weight": array} and dx (B, T, M)."""
+    gradients, dy = {}, dlogits
+    for layer, backward_fn, cache in reversed(caches):
+        dy, *dweights = backward_fn(dy, cache)
+        gradients |= {f"{layer.name}/{key}": dw for key, dw in zip(layer.shapes, dweights)}
+    return gradients, dy[..., 0]
+
+
+def predict(layers: list[Layer], params: dict, stats: dict, x, batch_size: int = 64) -> np.ndarray:
+    """Features x (N, T, M), any real dtype -> logits (N, K) float32, in inference, a batch at a time."""
+    batches = [forward(layers, params, stats, x[i:i + batch_size].astype(np.float32))[0]
+               for i in range(0, len(x), batch_size)]
+    return np.concatenate(batches) if batches else np.zeros((0, layers[-1].shapes["b"][0]), np.float32)
+
+
+def to_rows(layers: list[Layer]) -> list[dict]:
+    """The layer list as plain dicts, for a checkpoint's JSON."""
+    return [asdict(layer) for layer in layers]
+
+
+def from_rows(rows: list[dict]) -> list[Layer]:
+    """to_rows back; raises ValueError for a kind this version does not know."""
+    layers = []
+    for row in rows:
+        if row["kind"] not in PAIRS:
+            raise ValueError(f"layer {row['name']!r} is of kind {row['kind']!r}; known: {', '.join(PAIRS)}")
+        shapes = {key: tuple(shape) for key, shape in row["shapes"].items()}
+        settings = {key: tuple(value) if isinstance(value, list) else value for key, value in row["settings"].items()}
+        layers.append(Layer(row["kind"], row["name"], shapes, settings))
+    return layers
+
+
+def softmax(logits) -> np.ndarray:
+    """p_k = e^{l_k − max} / Σ_j e^{l_j − max} over the last axis."""
+    e = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def target_score(logits) -> np.ndarray:
+    """The target's probability, logits (N, 2) -> (N,) float64: in float32 many sure clips would tie at 1."""
+    return softmax(logits.astype(np.float64))[:, 1]
