@@ -8,9 +8,7 @@ import pytest
 from sklearn import metrics as sklearn_metrics
 
 from npgru import metrics
-
-AP_ABS_ERROR = 1e-12         # float64 sums of at most 1000 steps in [0, 1], two orders of summation; we measure 2e-16
-KERAS_ABS_ERROR = 1e-6       # Keras sums 199 float32 areas; we measure 1.2e-7
+from tolerances import AP_ABS_ERROR, KERAS_ABS_ERROR
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "metrics.npz")
 GOLDEN_CASES = [name[:-len("_auc")] for name in GOLDEN.files if name.endswith("_auc")]
