@@ -11,7 +11,7 @@ from pathlib import Path
 from cffi import FFI
 
 ROOT = Path(__file__).resolve().parent.parent
-HEADERS = ["csrc/npgru_int8.h", "csrc/host/npgru_host.h"]
+HEADERS = ["csrc/npgru_int8.h", "csrc/host/npgru_host.h"]         # declared to Python; the others are private
 SOURCES = sorted(path.relative_to(ROOT).as_posix()
                  for folder in ("csrc", "csrc/host") for path in (ROOT / folder).glob("*.c"))
 
@@ -31,7 +31,7 @@ ffibuilder.set_source(
     "".join(f'#include "{Path(name).relative_to("csrc").as_posix()}"\n' for name in HEADERS),
     sources=SOURCES,
     include_dirs=["csrc"],
-    depends=HEADERS,
+    depends=sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "csrc").rglob("*.h")),
     extra_compile_args=[] if sys.platform == "win32" else ["-O3", "-std=c99", "-ffp-contract=off"],
     optional=True,
 )
