@@ -30,6 +30,7 @@ def depthwise2d_backward(dy, cache):
     dx_p, dw, product = np.zeros_like(x_p), np.empty_like(w), np.empty_like(dy)
     for i in range(k_t):
         for j in range(k_m):
-            dx_p[:, i:i + T, j:j + M] += np.multiply(dy, w[i, j], out=product)    # (1), for x_p
+            pixels = dx_p[:, i:i + T, j:j + M]       # a view by name: `dx_p[..] += ` would also copy it onto itself
+            pixels += np.multiply(dy, w[i, j], out=product)                       # (1), for x_p
             dw[i, j] = np.einsum("btmc,btmc->c", x_p[:, i:i + T, j:j + M], dy)    # (1), for w
     return dx_p[:, t_before:t_before + T, m_before:m_before + M], dw

@@ -1,0 +1,144 @@
+"""The training loop, once: epochs of Adam, validation after each, the best epoch kept, resumable at any moment."""
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from . import checkpoint, dataset, loss, metrics, model
+from .augment import AugmentConfig, augment_targets, gate_value
+from .optimiser import AdamConfig, adam_init, adam_step
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """How one stage trains; the defaults are the paper's teacher.
+
+    epochs          1 to 10 000
+    batch_size      clips a step; the last batch of an epoch may be smaller
+    class_weights   "balanced": total / count of each class; "none": 1
+    adam, augment   their own tables
+    """
+    epochs: int = 30
+    batch_size: int = 32
+    class_weights: str = "balanced"
+    adam: AdamConfig = field(default_factory=AdamConfig)
+    augment: AugmentConfig = field(default_factory=AugmentConfig)
+
+    def __post_init__(self):
+        for name, highest in (("epochs", 10_000), ("batch_size", 65_536)):
+            value = getattr(self, name)
+            if not isinstance(value, int) or not 1 <= value <= highest:
+                raise ValueError(f"{name}={value!r}; accepted: whole numbers from 1 to {highest}")
+        if self.class_weights not in ("balanced", "none"):
+            raise ValueError(f"class_weights={self.class_weights!r}; accepted: 'balanced', 'none'")
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Features of both splits, uint16 (N, T, M), and targets (N,) in {0, 1}; each class is in both splits."""
+    x_train: np.ndarray
+    y_train: np.ndarray
+    x_validation: np.ndarray
+    y_validation: np.ndarray
+
+
+@dataclass
+class State:
+    """Everything that an epoch changes; a checkpoint holds exactly this, so a resumed run ends with the same bytes."""
+    weights: dict
+    stats: dict
+    adam_m: dict
+    adam_v: dict
+    best_weights: dict
+    best_stats: dict
+    step: int = 0
+    epoch: int = 0
+    best_epoch: int = 0
+    best_score: float = -1.0
+    history: list = field(default_factory=list)
+
+
+def fresh_state(layers: list, rng: np.random.Generator) -> State:
+    """New weights, zero moments."""
+    weights, stats = model.init(layers, rng)
+    return State(weights, stats, *adam_init(weights), weights, stats)
+
+
+ARRAY_GROUPS = {"weights": "weights", "stats": "stats", "adam_m": "adam_m", "adam_v": "adam_v",
+                "best_weights": "best/weights", "best_stats": "best/stats"}        # field of State -> group in the file
+
+
+def save_state(path: Path, state: State, header: dict) -> None:
+    """State -> one atomic checkpoint; header adds what identifies the run."""
+    groups = {group: getattr(state, name) for name, group in ARRAY_GROUPS.items()}
+    facts = {f.name: getattr(state, f.name) for f in fields(State) if f.name not in ARRAY_GROUPS}
+    checkpoint.save(path, checkpoint.pack(groups), {**header, "state": facts})
+
+
+def load_state(path: Path) -> tuple[State, dict]:
+    """save_state back: the state and the header."""
+    arrays, header = checkpoint.load(path)
+    groups = {name: checkpoint.group(arrays, group) for name, group in ARRAY_GROUPS.items()}
+    return State(**groups, **header.pop("state")), header
+
+
+def train_epoch(layers: list, state: State, data: TrainingData, config: TrainConfig, gate: float,
+                class_weights: np.ndarray, rng: np.random.Generator) -> float:
+    """One pass over the training clips in a new order; changes state, returns the mean loss a batch.
+
+    gate             contrast above which a positive counts as clear (augment.gate_value)
+    class_weights    (2,)
+    raises           FloatingPointError when the loss is no longer finite
+    """
+    shuffle_rng, augment_rng, dropout_rng = rng.spawn(3)
+    negatives = np.flatnonzero(data.y_train == 0)
+    losses = []
+    for rows in dataset.batches(len(data.y_train), config.batch_size, shuffle_rng):
+        x, y = data.x_train[rows].astype(np.float32), data.y_train[rows]
+        targets = np.flatnonzero(y == 1)
+        x[targets] = augment_targets(x[targets], gate, data.x_train, negatives, config.augment, augment_rng)
+        logits, caches, state.stats = model.forward(layers, state.weights, state.stats, x, dropout_rng)
+        batch_loss, dlogits = loss.cross_entropy(logits, y, class_weights)
+        if not np.isfinite(batch_loss):
+            raise FloatingPointError(f"the loss became {batch_loss} in epoch {state.epoch + 1}; lower adam.learning_rate")
+        gradients, _ = model.backward(dlogits, caches)
+        state.step += 1
+        adam_step(state.weights, gradients, state.adam_m, state.adam_v, state.step, config.adam)
+        losses.append(batch_loss)
+    return float(np.mean(losses))
+
+
+def train(layers: list, state: State, data: TrainingData, config: TrainConfig, seed: list[int],
+          after_epoch: Callable[[State], None]) -> State:
+    """Train from state.epoch to config.epochs and keep the epoch with the best validation average precision.
+
+    seed          what identifies this stage's random numbers; epoch e draws from default_rng([*seed, e]) alone,
+                  so that nothing but `state` is needed to continue. BLAS gets one thread: its sums would depend on more
+    after_epoch   called with the state when an epoch is complete: writes the checkpoint, shows progress
+    """
+    gate = gate_value(data.x_train[data.y_train == 1], config.augment)
+    class_weights = (loss.balanced_class_weights(data.y_train) if config.class_weights == "balanced"
+                     else np.ones(2, np.float32))
+    with threadpool_limits(1):
+        while state.epoch < config.epochs:
+            rng = np.random.default_rng([*seed, state.epoch + 1])
+            train_loss = train_epoch(layers, state, data, config, gate, class_weights, rng)
+            finish_epoch(layers, state, data, train_loss, class_weights)
+            after_epoch(state)
+    return state
+
+
+def finish_epoch(layers: list, state: State, data: TrainingData, train_loss: float, class_weights: np.ndarray) -> None:
+    """Score the validation clips, keep the weights if they are the best so far, add a row to the history."""
+    logits = model.predict(layers, state.weights, state.stats, data.x_validation)
+    validation_loss, _ = loss.cross_entropy(logits, data.y_validation, class_weights)
+    score = metrics.average_precision(data.y_validation, model.target_score(logits))
+    state.epoch += 1
+    if score > state.best_score:
+        state.best_score, state.best_epoch = score, state.epoch
+        state.best_weights = {name: array.copy() for name, array in state.weights.items()}
+        state.best_stats = state.stats
+    state.history.append({"epoch": state.epoch, "loss": train_loss, "validation_loss": validation_loss,
+                          "validation_average_precision": score})

@@ -1,0 +1,157 @@
+"""Runs: the folder's files, resumption to the same bytes after a kill, and refusals that lose nothing."""
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+from npgru import checkpoint, recipe
+from npgru.config import ConfigError
+
+FAST = ["--set", "teacher.training.epochs=3", "--set", "teacher.network.conv_filters=4", "--set",
+        "teacher.network.block_filters=[6]", "--set", "teacher.network.gru_units=4", "--set",
+        "teacher.network.dense_units=4"]
+
+
+@pytest.fixture(scope="module")
+def corpus(tmp_path_factory):
+    """A BioDCASE folder of 2-second clips: targets hold a rising chirp at 4 to 6 kHz, negatives noise."""
+    root, rng, t = tmp_path_factory.mktemp("corpus"), np.random.default_rng(5), np.arange(32000) / 16000
+    for split, n in (("Training_Set", 24), ("Validation_Set", 12), ("Test_Set", 12)):
+        for k in range(n):
+            noise = 0.05 * rng.standard_normal(32000)
+            song = 0.2 * np.sin(2 * np.pi * (4000 + 500 * t) * t) * (k % 2)
+            name = f"Wren/YH_{split[0]}{k // 8}_P1_{'ABCD'[k // 2 % 4]}" if k % 2 else f"Negatives/Background_{split[0]}{k}"
+            (root / split / name).parent.mkdir(parents=True, exist_ok=True)
+            soundfile.write(root / split / f"{name}.wav", noise + song, 16000)
+    return root
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("NPGRU_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+def npgru(*args, **options):
+    """Run the command line in a process of its own -> the finished process with its output as text."""
+    command = [sys.executable, "-m", "npgru.cli", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+
+
+def contents(folder):
+    """{relative path: bytes} of every file below a folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.fixture(scope="module")
+def finished(corpus, tmp_path_factory):
+    """A finished run on the corpus, seed 3."""
+    run = tmp_path_factory.mktemp("runs") / "finished"
+    process = npgru("train", corpus, "-o", run, "--seed", 3, "--threads", 1, *FAST)
+    assert process.returncode == 0, process.stderr
+    return run
+
+
+def test_run_folder_holds_config_versions_log_and_checkpoints(finished, corpus):
+    assert set(contents(finished)) == {"config.toml", "environment.toml", "log.csv", "checkpoints/teacher.npz",
+                                       "checkpoints/teacher_last.npz"}
+    rows = (finished / "log.csv").read_text().splitlines()
+    assert rows[0] == "stage,epoch,loss,validation_loss,validation_average_precision" and len(rows) == 4
+    trained, header = checkpoint.load_model(finished / "checkpoints" / "teacher.npz")
+    assert trained.classes == ("Negatives", "Wren") and 0 <= header["threshold"] <= 1 and header["seed"] == 3
+    assert f'data = "{corpus}"' in (finished / "config.toml").read_text()
+
+
+def test_same_seed_gives_the_same_bytes_on_two_threads(finished, corpus, tmp_path):
+    assert npgru("train", corpus, "-o", tmp_path / "two", "--seed", 3, "--threads", 2, *FAST).returncode == 0
+    assert contents(tmp_path / "two") == contents(finished)
+
+
+def stop(corpus, run, how, when):
+    """Start a training, send it a signal once `when(run)` holds; returns the process and what it printed as errors."""
+    process = subprocess.Popen([sys.executable, "-m", "npgru.cli", "train", str(corpus), "-o", str(run), "--seed", "3", *FAST],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not when(run) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(how)
+    return process, process.communicate(timeout=60)[1]
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL to send")
+@pytest.mark.parametrize("when", [
+    lambda run: (run / "config.toml").is_file(),
+    lambda run: (run / "checkpoints" / "teacher_last.npz").is_file(),
+    lambda run: (run / "log.csv").is_file()])
+def test_a_killed_run_continues_to_the_same_bytes(finished, corpus, tmp_path, when):
+    run = tmp_path / "killed"
+    stop(corpus, run, signal.SIGKILL, when)
+    assert npgru("train", corpus, "-o", run, "--seed", 3, *FAST).returncode == 0
+    assert contents(run) == contents(finished)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT to send")
+def test_what_a_killed_write_left_is_removed(finished, corpus):
+    for folder in (finished, finished / "checkpoints"):
+        (folder / ".log.csv.123.tmp").write_text("half")
+    recipe.start_run_folder(finished, recipe.Recipe(), str(corpus))
+    assert not [name for name in contents(finished) if name.endswith(".tmp")]
+
+
+def test_ctrl_c_is_one_line_and_loses_nothing(finished, corpus, tmp_path):
+    run = tmp_path / "interrupted"
+    process, errors = stop(corpus, run, signal.SIGINT, lambda run: (run / "log.csv").is_file())
+    assert process.returncode == 130 and "Traceback" not in errors and errors.splitlines()[-1].startswith("npgru: interrupted")
+    assert npgru("train", corpus, "-o", run, "--seed", 3, *FAST).returncode == 0
+    assert contents(run) == contents(finished)
+
+
+def test_a_finished_run_is_not_repeated(finished, corpus):
+    before = contents(finished)
+    process = npgru("train", corpus, "-o", finished, "--seed", 3, *FAST)
+    assert process.returncode == 0 and "nothing to do" in process.stderr and contents(finished) == before
+
+
+def test_another_configuration_or_other_clips_do_not_continue_a_run(finished, corpus, tmp_path):
+    process = npgru("train", corpus, "-o", finished, "--seed", 4, *FAST)
+    assert process.returncode == 1 and "seed = 3 (now 4)" in process.stderr
+    (finished / "checkpoints" / "teacher.npz").rename(tmp_path / "teacher.npz")
+    try:
+        extra = corpus / "Training_Set" / "Negatives" / "extra.wav"
+        soundfile.write(extra, np.zeros(32000), 16000)
+        process = npgru("train", corpus, "-o", finished, "--seed", 3, *FAST)
+        extra.unlink()
+        assert process.returncode == 1 and "was trained on other clips" in process.stderr
+    finally:
+        (tmp_path / "teacher.npz").rename(finished / "checkpoints" / "teacher.npz")
+
+
+def test_nothing_is_written_when_the_data_is_bad(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for data in (tmp_path / "empty", tmp_path / "absent"):
+        process = npgru("train", data, "-o", tmp_path / "run", *FAST)
+        assert process.returncode == 1 and process.stderr.count("\n") == 1 and str(data) in process.stderr
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_folder_that_is_no_run_is_refused(corpus, tmp_path):
+    (tmp_path / "letter.txt").write_text("hello")
+    for folder in (tmp_path, tmp_path / "letter.txt"):
+        with pytest.raises(ConfigError, match="give a (new )?folder"):
+            recipe.check_run_folder(folder, recipe.Recipe(), "data")
+
+
+def test_bad_files_are_skipped_and_counted_but_stop_a_strict_run(corpus, tmp_path):
+    bad = corpus / "Training_Set" / "Wren" / "broken.wav"
+    bad.write_text("no sound")
+    try:
+        process = npgru("train", corpus, "-o", tmp_path / "run", *FAST, "--set", "teacher.training.epochs=1")
+        assert process.returncode == 0 and "broken.wav" in process.stderr and "1 skipped" in process.stderr
+        process = npgru("train", corpus, "-o", tmp_path / "strict", "--strict", *FAST)
+        assert process.returncode == 1 and "broken.wav" in process.stderr and not (tmp_path / "strict").exists()
+    finally:
+        bad.unlink()
