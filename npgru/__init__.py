@@ -1,2 +1,48 @@
-"""npgru"""
+"""npgru: the MobileGRU bird-call detector, from samples to a trained network, in NumPy that can be read.
+
+The map; a module imports only modules above it:
+
+    kernels_build   cffi builder: reads the declarations out of the headers in csrc/
+    front_end       FrontEnd, the one frozen configuration of the features, and the integer tables it gives
+    kernels         the compiled kernels under the names of their NumPy twins; checks arrays, turns status into errors
+    features        samples -> log-mel (T, M): the fixed-point one in integers, the float one for teaching
+    mp3             how long an MP3 really is
+    audio           sound file -> samples at a known rate, in blocks; resampling; refusals
+    voices          synthetic birds and noises, one clip each
+    synth           a seeded synthetic corpus as sound files: what `npgru train` learns from when it gets no folder
+    augment         log-mel -> log-mel: noise, overlay, the contrast gate
+    clips           a folder or a CSV manifest -> clips: class, split, recording, distance
+    corpus          clips -> which class is the target, who is in which split
+    feature_cache   a clip's features on disk, keyed by content and configuration
+    dataset         clips -> features, bad files reported and skipped; seeded batches
+    layers          conv2d depthwise2d batchnorm activations pool gru dense dropout: forward and backward together
+    model           the network as a list of layers: init, forward, backward over the reversed list
+    loss            (logits, targets) -> (loss, dlogits)
+    optimiser       Adam on {name: array}
+    metrics         average precision, best F1, intervals by recording
+    config          frozen dataclasses <-> TOML
+    checkpoint      one file, no pickle: weights, optimiser state, layer list, FrontEnd
+    feature_files   sound files -> arrays of features on disk
+    train           the loop, once
+    recipe          the paper as stages over train; the run folder; resumes where it stopped
+    evaluate        a trained model on clips -> scores
+    cli             the commands: arguments only, no maths
+
+Notation, the same everywhere: B batch, T frames, M mel bands, C channels, D input features, H hidden units,
+K classes, N output features. dx is ∂L/∂x and has x's shape. Units end a name: _hz _s _ms _db _bytes.
+Integers: real = scale × (q − zero_point).
+"""
+from importlib import import_module
+
 __version__ = "0.1.0"
+
+_PUBLIC = {"FrontEnd": "front_end", "log_mel": "features", "float_log_mel": "features", "NetworkConfig": "model",
+           "load_model": "checkpoint", "target_scores": "evaluate", "average_precision": "metrics"}
+__all__ = ["__version__", *_PUBLIC]
+
+
+def __getattr__(name):
+    """Public names are imported when they are first used: `npgru --help` needs none of them."""
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'npgru' has no attribute {name!r}")
+    return getattr(import_module(f"npgru.{_PUBLIC[name]}"), name)
