@@ -244,6 +244,9 @@ def main(argv: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         note("interrupted; nothing is lost, the same command continues")
         return 130
+    except BrokenPipeError:                                         # the reader of our output has gone: `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except (ValueError, OSError, RuntimeError, ArithmeticError, MemoryError) as error:
         if os.environ.get("NPGRU_DEBUG"):
             raise

@@ -69,14 +69,15 @@ def test_running_statistics_are_the_mean_of_the_first_batches_then_decay(rng):
     layers = model.build(SMALL, 8)
     params, stats = model.init(layers, rng, np.float64)
     decay = layers[1].settings["momentum"]
+    n_first = round(1 / (1 - decay))
     expected, seen = 0.0, []
-    for k in range(1, 131):
+    for k in range(1, n_first + 8):
         x = rng.standard_normal((2, 7, 8))
         z = model.forward(layers[:1], params, stats, x)[0]
         stats = model.forward(layers, params, stats, x, rng)[2]
         batch = z.mean(axis=(0, 1, 2))
         seen.append(batch)
-        expected = np.mean(seen, axis=0) if k <= 100 else decay * expected + (1 - decay) * batch
+        expected = np.mean(seen, axis=0) if k <= n_first else decay * expected + (1 - decay) * batch
     np.testing.assert_allclose(stats["conv_bn/mean"], expected, rtol=1e3 * DEFINITION_REL_ERROR)
 
 
