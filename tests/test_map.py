@@ -45,5 +45,10 @@ def test_every_layer_has_its_test():
     assert tests == {path.stem for path in (PACKAGE / "layers").glob("*.py")} - {"__init__"}
 
 
+def test_the_map_of_the_readme_is_the_same():
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    assert all(line in readme for line in npgru.__doc__.splitlines() if re.match(r"    \w+  +\S", line))
+
+
 def test_public_names_exist():
     assert all(getattr(npgru, name) is not None for name in npgru.__all__)
