@@ -104,7 +104,7 @@ def read_folder(root: Path) -> Found:
 
 def _read_classes(root, folder, split, found):
     """Add the clips of every class folder in `folder`."""
-    other = Counter()
+    other, root_chars = Counter(), len(os.path.join(root, "")) if root != Path() else 0
     _report_loose(folder, found, "sound files in a folder per class")
     for class_folder in _folders(folder, found):
         inside = [child.name for child in _folders(class_folder, found) if normal(child.name) in SPLIT_NAMES]
@@ -115,8 +115,9 @@ def _read_classes(root, folder, split, found):
         if not paths:
             found.notices.append(f"{printable(class_folder)}: holds no sound files")
         for path in paths:
-            recording, distance = name_facts(path.stem, path.relative_to(root).with_suffix("").as_posix())
-            found.clips.append(Clip(path, class_folder.name, split=split, recording=recording, distance=distance))
+            inside_root = os.path.splitext(path)[0][root_chars:].replace(os.sep, "/")
+            recording, distance = name_facts(inside_root.rpartition("/")[2], inside_root)
+            found.clips.append(Clip(Path(path), class_folder.name, 0, split, 0.0, None, recording, distance))
     if other:
         kinds = ", ".join(f"{n} {printable(suffix)}" for suffix, n in sorted(other.items()))
         found.notices.append(f"{printable(folder)}: {sum(other.values())} file(s) that are not sound by their names were "
@@ -147,10 +148,12 @@ def _report_loose(folder, found, accepted):
 
 
 def _sound_files(folder, other, found):
-    """Sound files below a folder, at any depth, sorted. The suffixes of all other files are counted in `other`."""
+    """Names of sound files below a folder, at any depth, sorted. Suffixes of all other files are counted in `other`."""
     paths, seen = [], set()
+
     def unreadable(error):
         found.problems.append(Problem(error.filename, f"cannot be read ({error.strerror}); check its permissions"))
+
     for base, folders, names in os.walk(folder, followlinks=True, onerror=unreadable):
         real = os.path.realpath(base)
         if real in seen:                                    # a link to a folder above: a circle
@@ -160,7 +163,7 @@ def _sound_files(folder, other, found):
         for name in names:
             suffix = os.path.splitext(name)[1].lower()
             if suffix in SOUND_SUFFIXES and not name.startswith("."):
-                paths.append(Path(base, name))
+                paths.append(os.path.join(base, name))
             else:
                 other["hidden" if name.startswith(".") else suffix or "without suffix"] += 1
     return sorted(paths)

@@ -13,7 +13,7 @@ from soundcheck import joined, noise, refusal, write
 from tolerances import (SOUND_8_BIT, SOUND_CHANNEL_MEAN, SOUND_HALF_RATE, SOUND_MU_LAW, SOUND_RESAMPLED, SOUND_STEP,
                         SOUND_STEP_28_DB, SOUND_VORBIS)
 
-MEMORY_LIMIT = 30 << (20 if sys.platform == "darwin" else 10)      # 30 MB, in the unit of ru_maxrss; 1200 s at 16 kHz have 77
+MEMORY_LIMIT = 30 << (20 if sys.platform == "darwin" else 10)  # 30 MB in the unit of ru_maxrss; the samples have 77
 REFUSED = {"empty_0_samples.wav": "holds no samples", "not_audio.wav": "not a sound file"}
 N_AT_16K = {"stereo_44k1_16bit.wav": 80000, "audiomoth_metadata.wav": 32000, "digital_silence_2s.wav": 32000,
             "esc10_rooster.ogg": 80016, "mono_48k.mp3": 96208, "stereo_44k1.mp3": 96357, "truncated_data.wav": 31998,

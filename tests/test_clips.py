@@ -53,12 +53,15 @@ def test_splits_with_classes_inside(tmp_path):
     assert "2 file(s)" in found.notices[0] and "1 .txt" in found.notices[0] and "1 hidden" in found.notices[0]
 
 
-def test_classes_without_splits(tmp_path):
+def test_classes_without_splits(tmp_path, monkeypatch):
     touch(tmp_path, "Tit/001.wav", "Negatives/001.wav", "train/noise.wav", "Empty/readme")
     found = read_folder(tmp_path)                                   # a class may be called "train"
     assert [(clip.split, clip.class_name) for clip in found.clips] == [("", "Negatives"), ("", "Tit"), ("", "train")]
     assert len({clip.recording for clip in found.clips}) == 3       # 001 and 001 have only the number in common
     assert any("Empty: holds no sound" in notice for notice in found.notices)
+    monkeypatch.chdir(tmp_path)
+    assert [clip.recording for clip in found.clips] == ["Negatives/001", "Tit/001", "train/noise"]
+    assert [clip.recording for clip in read_folder(Path()).clips] == ["Negatives/001", "Tit/001", "train/noise"]
 
 
 def test_one_split_folder_by_itself(tmp_path):
