@@ -8,6 +8,10 @@ from pathlib import Path
 from . import __version__
 
 
+STAGES = ("teacher", "distil", "prune")                  # recipe.STAGES and PRODUCTS, which cost an import of NumPy
+PRODUCTS = ("teacher", "student", "pruned")
+
+
 def positive(text: str) -> int:
     """A whole number of at least 1, for argparse."""
     if not text.isdecimal() or int(text) < 1:
@@ -23,11 +27,10 @@ def seed_number(text: str) -> int:
 
 
 def stages(text: str) -> list[str]:
-    """Comma-separated stages, for argparse."""
-    known = ["teacher"]
-    if unknown := [name for name in text.split(",") if name not in known]:
-        raise argparse.ArgumentTypeError(f"found {unknown[0]!r}; accepted: {', '.join(known)}")
-    return text.split(",")
+    """Comma-separated stages, for argparse; in the order of the recipe, whatever the order of the text."""
+    if unknown := [name for name in text.split(",") if name not in STAGES]:
+        raise argparse.ArgumentTypeError(f"found {unknown[0]!r}; accepted: {', '.join(STAGES)}")
+    return [name for name in STAGES if name in text.split(",")]
 
 
 def progress_bar(iterable, **about):
@@ -85,24 +88,26 @@ def run_train(args) -> int:
     data = loaded.data
     print(f"{len(data.y_train)} training clips ({data.y_train.sum()} targets), {len(data.y_validation)} for validation "
           f"({data.y_validation.sum()} targets)", flush=True)
-    path = recipe.run_teacher(run, plan, data, loaded.classes, tell_epoch)
-    print(f"finished: {path}\nnext: npgru evaluate {run} {folder} --split Test_Set")
+    for stage in unfinished:
+        path = recipe.run_stage(run, stage, plan, loaded, tell_epoch)
+        print(f"finished: {path}", flush=True)
+    print(f"next: npgru evaluate {run} {folder} --split Test_Set")
     return 0
 
 
-def tell_epoch(state, n_epochs: int) -> None:
+def tell_epoch(stage: str, state, n_epochs: int) -> None:
     """One line an epoch."""
     row = state.history[-1]
-    print(f"epoch {row['epoch']:>3}/{n_epochs}  loss {row['loss']:.4f}  validation loss {row['validation_loss']:.4f}  "
-          f"average precision {row['validation_average_precision']:.4f}  (best {state.best_score:.4f} "
-          f"in epoch {state.best_epoch})", flush=True)
+    print(f"{stage:<8} epoch {row['epoch']:>3}/{n_epochs}  loss {row['loss']:.4f}  validation loss "
+          f"{row['validation_loss']:.4f}  average precision {row['validation_average_precision']:.4f}  "
+          f"(kept: {state.best_score:.4f} of epoch {state.best_epoch})", flush=True)
 
 
 def run_evaluate(args) -> int:
     import json
 
     from . import checkpoint, dataset, evaluate, recipe
-    trained, header = checkpoint.load_model(evaluate.find_checkpoint(Path(args.run_folder), recipe.STAGES))
+    trained, header = checkpoint.load_model(recipe.find_checkpoint(Path(args.run_folder), args.stage))
     corpus = dataset.discover(Path(args.data), split=args.split, target=args.target, seed=header["seed"], strict=args.strict)
     features, clips, refused = dataset.load_features(corpus.clips, trained.front_end, trained.clip_s, threads=args.threads,
                                                      strict=args.strict, progress=progress_bar)
@@ -159,11 +164,12 @@ def train_command(commands) -> None:
         commands, "train", run_train, "Train a detector on a folder of sound files.",
         "DATA: Training_Set|Validation_Set|Test_Set/<Target>|Negatives/*.wav, one folder per class, or a CSV manifest\n"
         "        (path,label[,split,start_s,end_s,recording]); without DATA a synthetic corpus is written and used",
-        "RUN: config.toml, environment.toml, log.csv, checkpoints/teacher.npz. The same command resumes a stopped run",
+        "RUN: config.toml, environment.toml, log.csv, checkpoints/*.npz. The same command resumes a stopped run",
         "npgru train recordings -o run --seed 1")
     p.add_argument("data", nargs="?", metavar="DATA", help="folder or .csv file; none: a synthetic corpus in RUN")
     p.add_argument("-o", "--output", default="npgru_run", metavar="RUN", help="the run's folder (default: %(default)s)")
-    p.add_argument("--stages", type=stages, default=["teacher"], metavar="LIST", help="comma-separated; known: teacher")
+    p.add_argument("--stages", type=stages, default=list(STAGES), metavar="LIST",
+                   help=f"comma-separated, of {', '.join(STAGES)} (default: all); a finished one is not repeated")
     p.add_argument("--seed", type=seed_number, metavar="S", help="of every random number (default: 0)")
     p.add_argument("--clips", type=positive, default=512, metavar="N",
                    help="training clips of the synthetic corpus, when there is no DATA (default: %(default)s)")
@@ -185,6 +191,7 @@ def evaluate_command(commands) -> None:
     p.add_argument("data", metavar="DATA", help="folder or .csv file")
     p.add_argument("--split", default="Test_Set", metavar="NAME",
                    help="Training_Set, Validation_Set, Test_Set, or all (default: %(default)s)")
+    p.add_argument("--stage", choices=PRODUCTS, help="which network of the run (default: the last that is finished)")
     p.add_argument("--json", action="store_true", help="print one JSON object")
     p.add_argument("--scores", metavar="CSV", help="write a score for each clip")
     data_options(p)

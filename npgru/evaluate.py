@@ -9,25 +9,6 @@ from threadpoolctl import threadpool_limits
 from . import checkpoint, metrics, model
 
 
-def find_checkpoint(run: Path, stages: tuple[str, ...]) -> Path:
-    """A checkpoint file as it is, or a run folder's last finished stage.
-
-    raises  CheckpointError for anything else, and for a run in which no stage is finished yet
-    """
-    run = Path(run)
-    if not run.is_dir():
-        return run
-    for stage in reversed(stages):
-        if (path := run / "checkpoints" / f"{stage}.npz").is_file():
-            return path
-    running = sorted((run / "checkpoints").glob("*_last.npz"))
-    if running:
-        raise checkpoint.CheckpointError(
-            f"{run}: no stage of this run is finished; run the same `npgru train` command again to continue it, or "
-            f"give {running[-1]} to use its best epoch so far")
-    raise checkpoint.CheckpointError(f"{run}: holds no checkpoints; accepted: a run folder or a .npz file of `npgru train`")
-
-
 def target_scores(trained: checkpoint.Model, features) -> np.ndarray:
     """features uint16 (N, T, M) -> the target's probability (N,) float64; the same on any number of threads."""
     with threadpool_limits(1):
@@ -46,7 +27,7 @@ def write_scores(path: Path, clips, score) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["path", "label", "score"])
     writer.writerows([clip.path, clip.target, repr(float(s))] for clip, s in zip(clips, score))
-    checkpoint.write_atomically(path, lambda file: file.write(text.getvalue().encode()))
+    checkpoint.write_atomically(path, lambda file: file.write(text.getvalue().encode(errors="surrogateescape")))
 
 
 def as_text(table: dict) -> str:

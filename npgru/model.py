@@ -204,6 +204,20 @@ def predict(layers: list[Layer], params: dict, stats: dict, x, batch_size: int =
     return np.concatenate(batches) if batches else np.zeros((0, layers[-1].shapes["b"][0]), np.float32)
 
 
+def multiply_adds(layers: list[Layer], n_frames: int, n_mels: int) -> int:
+    """Multiplications of a weight and a value that one clip (T = n_frames, M = n_mels) takes, padding included."""
+    total, (T, M) = 0, (n_frames, n_mels)
+    for layer in layers:
+        n_weights = sum(int(np.prod(shape)) for key, shape in layer.shapes.items() if key in ("w", "u"))
+        if layer.kind == "conv2d":
+            kernel, stride = layer.shapes["w"], layer.settings["stride"]
+            T, M = same_padding(T, kernel[0], stride[0])[0], same_padding(M, kernel[1], stride[1])[0]
+        elif layer.kind == "maxpool":
+            M //= layer.settings["size"]
+        total += n_weights * {"gru": T, "dense": 1}.get(layer.kind, T * M)
+    return total
+
+
 def to_rows(layers: list[Layer]) -> list[dict]:
     """The layer list as plain dicts, for a checkpoint's JSON."""
     return [asdict(layer) for layer in layers]

@@ -15,19 +15,42 @@ from pathlib import Path
 import numpy as np
 import tomli_w
 
-from . import __version__, checkpoint, dataset, kernels, metrics, model, train
+from . import __version__, checkpoint, compress, dataset, kernels, loss, metrics, model, train
+from .augment import AugmentConfig
 from .checkpoint import CheckpointError, write_atomically
 from .config import ConfigError, as_table, first_difference, read_toml
+from .evaluate import target_scores
 from .features import FrontEnd
+from .optimiser import AdamConfig
+from .train import TrainConfig
 
-STAGES = ("teacher",)
+PRODUCTS = {"teacher": "teacher", "distil": "student", "prune": "pruned"}          # stage -> the network it makes
+STAGES = tuple(PRODUCTS)
+NEEDS = {"distil": "teacher", "prune": "distil"}                                   # stage -> the one it starts from
 
 
 @dataclass(frozen=True)
-class StageConfig:
-    """One stage: the network it trains, and how."""
+class TeacherConfig:
+    """The first stage: the network, and how it is trained."""
     network: model.NetworkConfig = field(default_factory=model.teacher)
-    training: train.TrainConfig = field(default_factory=train.TrainConfig)
+    training: TrainConfig = field(default_factory=TrainConfig)
+
+
+@dataclass(frozen=True)
+class DistilConfig:
+    """The student, from scratch, on labels and the teacher's logits."""
+    network: model.NetworkConfig = field(default_factory=model.student)
+    training: TrainConfig = field(default_factory=lambda: TrainConfig(epochs=25, class_weights="none", schedule="cosine"))
+    distillation: loss.DistillationConfig = field(default_factory=loss.DistillationConfig)
+
+
+@dataclass(frozen=True)
+class PruneConfig:
+    """The student with fewer weights; its last epoch counts, the only one at the full sparsity."""
+    training: TrainConfig = field(default_factory=lambda: TrainConfig(
+        epochs=8, class_weights="none", keep="last", adam=AdamConfig(learning_rate=5e-4),
+        augment=AugmentConfig(probability=0.15)))
+    pruning: compress.PruningConfig = field(default_factory=compress.PruningConfig)
 
 
 @dataclass(frozen=True)
@@ -42,7 +65,9 @@ class Recipe:
     clip_s: float = 2.0
     target: str = ""
     front_end: FrontEnd = field(default_factory=FrontEnd.paper)
-    teacher: StageConfig = field(default_factory=StageConfig)
+    teacher: TeacherConfig = field(default_factory=TeacherConfig)
+    distil: DistilConfig = field(default_factory=DistilConfig)
+    prune: PruneConfig = field(default_factory=PruneConfig)
 
     def __post_init__(self):
         if not 0 <= self.seed < 2**63:
@@ -121,48 +146,138 @@ def fingerprint(data: train.TrainingData) -> str:
 
 
 def stage_path(run: Path, stage: str, finished: bool = True) -> Path:
-    """The checkpoint of a stage."""
-    return Path(run) / "checkpoints" / (f"{stage}.npz" if finished else f"{stage}_last.npz")
+    """The checkpoint of a stage: checkpoints/<product>.npz, or <product>_last.npz while it is running."""
+    return Path(run) / "checkpoints" / f"{PRODUCTS[stage]}{'' if finished else '_last'}.npz"
+
+
+def find_checkpoint(run: Path, product: str | None = None) -> Path:
+    """A checkpoint file as it is, or of a run folder that of a finished stage: the product asked for, or the last.
+
+    raises  CheckpointError for anything else, and for a run in which no such stage is finished yet
+    """
+    run = Path(run)
+    if not run.is_dir():
+        return run
+    finished = [stage for stage in STAGES if stage_path(run, stage).is_file() and product in (None, PRODUCTS[stage])]
+    if finished:
+        return stage_path(run, finished[-1])
+    running = sorted((run / "checkpoints").glob("*_last.npz"))
+    if running:
+        raise CheckpointError(f"{run}: {product or 'no stage'} is not finished; run the same `npgru train` command again to "
+                              f"continue it, or give {running[-1]} to use its best epoch so far")
+    raise CheckpointError(f"{run}: holds no checkpoints; accepted: a run folder or a .npz file of `npgru train`")
 
 
 def write_log(run: Path, stage: str, history: list[dict]) -> None:
-    """log.csv: one row an epoch, written anew each time."""
+    """log.csv: one row an epoch of the finished stages and of this one, written anew each time."""
+    before = STAGES[:STAGES.index(stage)]
+    rows = [{"stage": name, **row} for name in before if stage_path(run, name).is_file()
+            for row in checkpoint.load(stage_path(run, name))[1]["history"]]
+    rows += [{"stage": stage, **row} for row in history]
     text = io.StringIO()
-    writer = csv.DictWriter(text, ["stage", *history[0]], lineterminator="\n")
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
     writer.writeheader()
-    writer.writerows({"stage": stage, **row} for row in history)
+    writer.writerows(rows)
     write_atomically(run / "log.csv", lambda file: file.write(text.getvalue().encode()))
 
 
-def run_teacher(run: Path, recipe: Recipe, data: train.TrainingData, classes: tuple[str, str],
-                after_epoch: Callable[[train.State, int], None]) -> Path:
-    """Train the teacher, from where the folder left it; returns the finished checkpoint.
+@dataclass(frozen=True)
+class Plan:
+    """What a stage brings to the one training loop.
 
-    after_epoch   called with the state and the number of epochs, when the epoch's checkpoint is written
-    raises        CheckpointError when the run was started on other data
+    start     () -> the State to begin with
+    finish    State at the end -> (layers, weights, stats) to hand on
     """
-    config, last, final = recipe.teacher, stage_path(run, "teacher", finished=False), stage_path(run, "teacher")
-    layers = model.build(config.network, recipe.front_end.mel_n_channels, n_classes=2)
-    header = {"stage": "teacher", "seed": recipe.seed, "data_sha256": fingerprint(data), "npgru": __version__}
+    training: TrainConfig
+    layers: list
+    start: Callable
+    objective: train.Objective
+    finish: Callable
+
+
+def best_of(layers: list) -> Callable:
+    """finish of a stage that hands on its kept epoch as it is."""
+    return lambda state: (layers, state.best_weights, state.best_stats)
+
+
+def plan_teacher(recipe: Recipe, before, data: train.TrainingData, rng: np.random.Generator) -> Plan:
+    """From scratch on the labels."""
+    config = recipe.teacher
+    layers = model.build(config.network, recipe.front_end.mel_n_channels)
+    weights = train.class_weights_of(data.y_train, config.training)
+    objective = train.Objective(lambda x, logits, y: loss.cross_entropy(logits, y, weights))
+    return Plan(config.training, layers, lambda: train.fresh_state(layers, rng), objective, best_of(layers))
+
+
+def plan_distil(recipe: Recipe, before: checkpoint.Model, data: train.TrainingData, rng: np.random.Generator) -> Plan:
+    """The student from scratch; the teacher sees the very batch that the student sees."""
+    config, teacher = recipe.distil, before
+    layers = model.build(config.network, recipe.front_end.mel_n_channels)
+    weights = train.class_weights_of(data.y_train, config.training)
+
+    def objective(x, logits, y):
+        teacher_logits, _, _ = model.forward(teacher.layers, teacher.params, teacher.stats, x)
+        return loss.distillation(logits, teacher_logits, y, weights, config.distillation)
+
+    return Plan(config.training, layers, lambda: train.fresh_state(layers, rng), train.Objective(objective), best_of(layers))
+
+
+def plan_prune(recipe: Recipe, before: checkpoint.Model, data: train.TrainingData, rng: np.random.Generator) -> Plan:
+    """The student goes on with masks; channels that are all zero are taken out at the end."""
+    config, layers = recipe.prune, before.layers
+    weights = train.class_weights_of(data.y_train, config.training)
+    objective = train.Objective(lambda x, logits, y: loss.cross_entropy(logits, y, weights),
+                                lambda state, n_steps: compress.prune(layers, state, n_steps, config.pruning))
+
+    def finish(state):
+        if config.pruning.structure == "channels":
+            return compress.remove_channels(layers, state.best_weights, state.best_stats, state.masks)
+        return layers, state.best_weights, state.best_stats
+
+    return Plan(config.training, layers, lambda: train.state_from(before.params, before.stats), objective, finish)
+
+
+PLANS = {"teacher": plan_teacher, "distil": plan_distil, "prune": plan_prune}
+
+
+def run_stage(run: Path, stage: str, recipe: Recipe, loaded: Loaded, after_epoch: Callable[[str, train.State, int], None]) -> Path:
+    """Train one stage, from where the folder left it; returns the finished checkpoint.
+
+    after_epoch   called with the stage, the state and the number of epochs, when the epoch's checkpoint is written
+    raises        CheckpointError when the stage before is missing, or the run was started on other data
+    """
+    last, final, number = stage_path(run, stage, finished=False), stage_path(run, stage), STAGES.index(stage)
+    before = None
+    if stage in NEEDS:
+        if not stage_path(run, NEEDS[stage]).is_file():
+            raise CheckpointError(f"{run}: stage {stage} starts from {NEEDS[stage]}, which is not finished; "
+                                  f"use --stages {NEEDS[stage]},{stage}")
+        before, _ = checkpoint.load_model(stage_path(run, NEEDS[stage]))
+    plan = PLANS[stage](recipe, before, loaded.data, np.random.default_rng([recipe.seed, number, 0]))
+    header = {"stage": stage, "seed": recipe.seed, "data_sha256": fingerprint(loaded.data), "npgru": __version__}
     if last.is_file():
         state, found = train.load_state(last)
         if found["data_sha256"] != header["data_sha256"]:
             raise CheckpointError(f"{run}: was trained on other clips than these; give back the same data, "
                                   "or start another run with -o")
     else:
-        state = train.fresh_state(layers, np.random.default_rng([recipe.seed, STAGES.index("teacher"), 0]))
-
-    def describe(state):
-        return checkpoint.Model(layers, state.best_weights, state.best_stats, recipe.front_end, classes, recipe.clip_s)
+        state = plan.start()
 
     def save(state):
-        train.save_state(last, state, {**header, **checkpoint.model_header(describe(state))})
-        write_log(run, "teacher", state.history)
-        after_epoch(state, config.training.epochs)
+        train.save_state(last, state, {**header, **checkpoint.model_header(as_model(plan.layers, {}, {}, recipe, loaded))})
+        write_log(run, stage, state.history)
+        after_epoch(stage, state, plan.training.epochs)
 
-    train.train(layers, state, data, config.training, [recipe.seed, STAGES.index("teacher")], save)
-    scores = model.target_score(model.predict(layers, state.best_weights, state.best_stats, data.x_validation))
-    threshold, _ = metrics.best_f1(data.y_validation, scores)
-    checkpoint.save_model(final, describe(state), {**header, "epoch": state.best_epoch, "threshold": float(threshold),
-                                                   "validation_average_precision": state.best_score})
+    train.train(plan.layers, state, loaded.data, plan.training, plan.objective, [recipe.seed, number], save)
+    finished = as_model(*plan.finish(state), recipe, loaded)
+    scores = target_scores(finished, loaded.data.x_validation)
+    checkpoint.save_model(final, finished, {
+        **header, "epoch": state.best_epoch, "threshold": float(metrics.best_f1(loaded.data.y_validation, scores)[0]),
+        "validation_average_precision": metrics.average_precision(loaded.data.y_validation, scores),
+        "history": state.history})
     return final
+
+
+def as_model(layers: list, params: dict, stats: dict, recipe: Recipe, loaded: Loaded) -> checkpoint.Model:
+    """A network with what it needs to be used elsewhere."""
+    return checkpoint.Model(layers, params, stats, recipe.front_end, loaded.classes, recipe.clip_s)

@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from . import checkpoint, dataset, loss, metrics, model
 from .augment import AugmentConfig, augment_targets, gate_value
-from .optimiser import AdamConfig, adam_init, adam_step
+from .optimiser import AdamConfig, adam_init, adam_step, cosine_decay
 
 
 @dataclass(frozen=True)
@@ -18,11 +18,15 @@ class TrainConfig:
     epochs          1 to 10 000
     batch_size      clips a step; the last batch of an epoch may be smaller
     class_weights   "balanced": total / count of each class; "none": 1
+    schedule        of the learning rate: "constant", or "cosine" down to 0
+    keep            the epoch that the stage hands on: "best" validation average precision, or "last"
     adam, augment   their own tables
     """
     epochs: int = 30
     batch_size: int = 32
     class_weights: str = "balanced"
+    schedule: str = "constant"
+    keep: str = "best"
     adam: AdamConfig = field(default_factory=AdamConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
 
@@ -31,8 +35,10 @@ class TrainConfig:
             value = getattr(self, name)
             if not isinstance(value, int) or not 1 <= value <= highest:
                 raise ValueError(f"{name}={value!r}; accepted: whole numbers from 1 to {highest}")
-        if self.class_weights not in ("balanced", "none"):
-            raise ValueError(f"class_weights={self.class_weights!r}; accepted: 'balanced', 'none'")
+        for name, accepted in (("class_weights", ("balanced", "none")), ("schedule", ("constant", "cosine")),
+                               ("keep", ("best", "last"))):
+            if getattr(self, name) not in accepted:
+                raise ValueError(f"{name}={getattr(self, name)!r}; accepted: {accepted[0]!r}, {accepted[1]!r}")
 
 
 @dataclass(frozen=True)
@@ -46,13 +52,17 @@ class TrainingData:
 
 @dataclass
 class State:
-    """Everything that an epoch changes; a checkpoint holds exactly this, so a resumed run ends with the same bytes."""
+    """Everything that an epoch changes; a checkpoint holds exactly this, so a resumed run ends with the same bytes.
+
+    masks   {"layer/weight": array of 0 and 1} of a stage that prunes, else empty
+    """
     weights: dict
     stats: dict
     adam_m: dict
     adam_v: dict
     best_weights: dict
     best_stats: dict
+    masks: dict = field(default_factory=dict)
     step: int = 0
     epoch: int = 0
     best_epoch: int = 0
@@ -60,14 +70,30 @@ class State:
     history: list = field(default_factory=list)
 
 
+ARRAY_GROUPS = {"weights": "weights", "stats": "stats", "adam_m": "adam_m", "adam_v": "adam_v", "masks": "masks",
+                "best_weights": "best/weights", "best_stats": "best/stats"}        # field of State -> group in the file
+
+
+@dataclass(frozen=True)
+class Objective:
+    """What a stage makes of a step.
+
+    loss          (x (B, T, M), logits (B, K), y (B,)) -> loss and dlogits, as the functions of npgru.loss
+    after_step    (state, number of all steps) -> None, when Adam has moved the weights: pruning's masks
+    """
+    loss: Callable
+    after_step: Callable = lambda state, n_steps: None
+
+
 def fresh_state(layers: list, rng: np.random.Generator) -> State:
     """New weights, zero moments."""
-    weights, stats = model.init(layers, rng)
-    return State(weights, stats, *adam_init(weights), weights, stats)
+    return state_from(*model.init(layers, rng))
 
 
-ARRAY_GROUPS = {"weights": "weights", "stats": "stats", "adam_m": "adam_m", "adam_v": "adam_v",
-                "best_weights": "best/weights", "best_stats": "best/stats"}        # field of State -> group in the file
+def state_from(weights: dict, stats: dict) -> State:
+    """The weights of an earlier stage, zero moments."""
+    weights = {name: array.copy() for name, array in weights.items()}
+    return State(weights, dict(stats), *adam_init(weights), weights, dict(stats))
 
 
 def save_state(path: Path, state: State, header: dict) -> None:
@@ -84,59 +110,64 @@ def load_state(path: Path) -> tuple[State, dict]:
     return State(**groups, **header.pop("state")), header
 
 
-def train_epoch(layers: list, state: State, data: TrainingData, config: TrainConfig, gate: float,
-                class_weights: np.ndarray, rng: np.random.Generator) -> float:
+def class_weights_of(y, config: TrainConfig) -> np.ndarray:
+    """(2,) float32 for the training targets y (N,)."""
+    return loss.balanced_class_weights(y) if config.class_weights == "balanced" else np.ones(2, np.float32)
+
+
+def train_epoch(layers: list, state: State, data: TrainingData, config: TrainConfig, objective: Objective,
+                gate: float, rng: np.random.Generator) -> float:
     """One pass over the training clips in a new order; changes state, returns the mean loss a batch.
 
-    gate             contrast above which a positive counts as clear (augment.gate_value)
-    class_weights    (2,)
-    raises           FloatingPointError when the loss is no longer finite
+    gate      contrast above which a positive counts as clear (augment.gate_value)
+    raises    FloatingPointError when the loss is no longer finite
     """
     shuffle_rng, augment_rng, dropout_rng = rng.spawn(3)
     negatives = np.flatnonzero(data.y_train == 0)
+    n_steps = config.epochs * -(-len(data.y_train) // config.batch_size)
     losses = []
     for rows in dataset.batches(len(data.y_train), config.batch_size, shuffle_rng):
         x, y = data.x_train[rows].astype(np.float32), data.y_train[rows]
         targets = np.flatnonzero(y == 1)
         x[targets] = augment_targets(x[targets], gate, data.x_train, negatives, config.augment, augment_rng)
         logits, caches, state.stats = model.forward(layers, state.weights, state.stats, x, dropout_rng)
-        batch_loss, dlogits = loss.cross_entropy(logits, y, class_weights)
+        batch_loss, dlogits = objective.loss(x, logits, y)
         if not np.isfinite(batch_loss):
             raise FloatingPointError(f"the loss became {batch_loss} in epoch {state.epoch + 1}; lower adam.learning_rate")
         gradients, _ = model.backward(dlogits, caches)
         state.step += 1
-        adam_step(state.weights, gradients, state.adam_m, state.adam_v, state.step, config.adam)
+        decay = cosine_decay(state.step, n_steps) if config.schedule == "cosine" else 1.0
+        adam_step(state.weights, gradients, state.adam_m, state.adam_v, state.step, config.adam, decay)
+        objective.after_step(state, n_steps)
         losses.append(batch_loss)
     return float(np.mean(losses))
 
 
-def train(layers: list, state: State, data: TrainingData, config: TrainConfig, seed: list[int],
+def train(layers: list, state: State, data: TrainingData, config: TrainConfig, objective: Objective, seed: list[int],
           after_epoch: Callable[[State], None]) -> State:
-    """Train from state.epoch to config.epochs and keep the epoch with the best validation average precision.
+    """Train from state.epoch to config.epochs and keep the best epoch, or the last.
 
     seed          what identifies this stage's random numbers; epoch e draws from default_rng([*seed, e]) alone,
                   so that nothing but `state` is needed to continue. BLAS gets one thread: its sums would depend on more
     after_epoch   called with the state when an epoch is complete: writes the checkpoint, shows progress
     """
     gate = gate_value(data.x_train[data.y_train == 1], config.augment)
-    class_weights = (loss.balanced_class_weights(data.y_train) if config.class_weights == "balanced"
-                     else np.ones(2, np.float32))
     with threadpool_limits(1):
         while state.epoch < config.epochs:
             rng = np.random.default_rng([*seed, state.epoch + 1])
-            train_loss = train_epoch(layers, state, data, config, gate, class_weights, rng)
-            finish_epoch(layers, state, data, train_loss, class_weights)
+            train_loss = train_epoch(layers, state, data, config, objective, gate, rng)
+            finish_epoch(layers, state, data, config, train_loss)
             after_epoch(state)
     return state
 
 
-def finish_epoch(layers: list, state: State, data: TrainingData, train_loss: float, class_weights: np.ndarray) -> None:
+def finish_epoch(layers: list, state: State, data: TrainingData, config: TrainConfig, train_loss: float) -> None:
     """Score the validation clips, keep the weights if they are the best so far, add a row to the history."""
     logits = model.predict(layers, state.weights, state.stats, data.x_validation)
-    validation_loss, _ = loss.cross_entropy(logits, data.y_validation, class_weights)
+    validation_loss, _ = loss.cross_entropy(logits, data.y_validation, class_weights_of(data.y_train, config))
     score = metrics.average_precision(data.y_validation, model.target_score(logits))
     state.epoch += 1
-    if score > state.best_score:
+    if score > state.best_score or config.keep == "last":
         state.best_score, state.best_epoch = score, state.epoch
         state.best_weights = {name: array.copy() for name, array in state.weights.items()}
         state.best_stats = state.stats

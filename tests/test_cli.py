@@ -10,7 +10,7 @@ import pytest
 import soundfile
 from sklearn.metrics import average_precision_score
 
-from npgru import cli
+from npgru import cli, recipe
 from npgru.features import FrontEnd, log_mel, loudest_slice, to_int16
 from test_recipe import cache, corpus, finished, npgru      # noqa: F401  fixtures
 from tolerances import AP_ABS_ERROR
@@ -58,6 +58,10 @@ def test_a_failure_is_one_line_and_exits_with_1(args, says, tmp_path, capsys):
     assert not list(tmp_path.iterdir())                               # and nothing half-written
 
 
+def test_stages_and_products_are_those_of_the_recipe():
+    assert cli.STAGES == recipe.STAGES and cli.PRODUCTS == tuple(recipe.PRODUCTS.values())
+
+
 def test_print_config_is_read_back(tmp_path, capsys):
     assert cli.main(["train", "--print-config", "--seed", "7"]) == 0
     (tmp_path / "c.toml").write_text(capsys.readouterr().out)
@@ -89,7 +93,7 @@ def test_evaluate_prints_one_json_object_and_writes_scores(finished, corpus, tmp
 def test_evaluate_takes_data_that_hold_the_asked_split_alone_and_a_checkpoint(finished, corpus, tmp_path):   # noqa: F811
     (tmp_path / "alone").mkdir()
     (tmp_path / "alone" / "Test_Set").symlink_to(corpus / "Test_Set", target_is_directory=True)
-    whole = npgru("evaluate", finished, corpus)
+    whole = npgru("evaluate", finished, corpus, "--stage", "teacher")
     alone = npgru("evaluate", finished / "checkpoints" / "teacher.npz", tmp_path / "alone")
     assert whole.returncode == alone.returncode == 0 and whole.stdout == alone.stdout
     assert "average_precision" in whole.stdout and "called target" in whole.stdout

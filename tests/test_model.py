@@ -46,6 +46,12 @@ def test_student_has_the_papers_number_of_parameters():
     assert folded == 15642
 
 
+@pytest.mark.parametrize("config, expected", [(model.student(), 1_547_424), (NetworkConfig(block_filters=()), 17 * 16 * 1280
+                                              + 17 * (4 * 32 + 32) * 96 + 32 * 32 + 64)])
+def test_multiply_adds_of_the_student_are_the_specifications(config, expected):
+    assert model.multiply_adds(model.build(config, 32), 84, 32) == expected
+
+
 def test_whole_network_gradients(rng):
     layers = model.build(SMALL, 8)
     params, stats = model.init(layers, rng, np.float64)

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from tolerances import DEFINITION_REL_ERROR
 
-from npgru.optimiser import AdamConfig, adam_init, adam_step
+from npgru.optimiser import AdamConfig, adam_init, adam_step, cosine_decay
 
 
 def test_adam_is_algorithm_1_with_epsilon_beside_the_uncorrected_root(rng):
@@ -36,3 +36,18 @@ def test_adam_keeps_float32(rng):
 def test_adam_refuses_constants_that_cannot_work(option):
     with pytest.raises(ValueError, match=next(iter(option))):
         AdamConfig(**option)
+
+
+def test_cosine_decay_falls_from_one_towards_zero():
+    values = [cosine_decay(step, 100) for step in range(1, 101)]
+    assert values[0] == 1 and abs(values[50] - 0.5) < DEFINITION_REL_ERROR and 0 < values[-1] < 3e-4
+    assert all(a > b for a, b in zip(values, values[1:]))
+
+
+def test_decay_multiplies_the_learning_rate():
+    moved = []
+    for decay in (1.0, 0.25):
+        params = {"a": np.zeros(3)}
+        adam_step(params, {"a": np.ones(3)}, *adam_init(params), 1, AdamConfig(), decay)
+        moved.append(params["a"])
+    np.testing.assert_allclose(moved[1], 0.25 * moved[0], rtol=DEFINITION_REL_ERROR)

@@ -12,9 +12,10 @@ import soundfile
 from npgru import checkpoint, recipe
 from npgru.config import ConfigError
 
-FAST = ["--set", "teacher.training.epochs=3", "--set", "teacher.network.conv_filters=4", "--set",
-        "teacher.network.block_filters=[6]", "--set", "teacher.network.gru_units=4", "--set",
-        "teacher.network.dense_units=4"]
+SMALL = {"teacher.training.epochs": 3, "distil.training.epochs": 2, "prune.training.epochs": 2, "prune.pruning.every_steps": 2,
+         "teacher.network.block_filters": [6], "distil.network.block_filters": [6]} | {
+    f"{stage}.network.{size}": 4 for stage in ("teacher", "distil") for size in ("conv_filters", "gru_units", "dense_units")}
+FAST = [text for option, value in SMALL.items() for text in ("--set", f"{option}={value}")]
 
 
 @pytest.fixture(scope="module")
@@ -57,12 +58,15 @@ def finished(corpus, tmp_path_factory):
 
 
 def test_run_folder_holds_config_versions_log_and_checkpoints(finished, corpus):
-    assert set(contents(finished)) == {"config.toml", "environment.toml", "log.csv", "checkpoints/teacher.npz",
-                                       "checkpoints/teacher_last.npz"}
+    products = recipe.PRODUCTS.values()
+    assert set(contents(finished)) == {"config.toml", "environment.toml", "log.csv"} | {
+        f"checkpoints/{product}{kind}.npz" for product in products for kind in ("", "_last")}
     rows = (finished / "log.csv").read_text().splitlines()
-    assert rows[0] == "stage,epoch,loss,validation_loss,validation_average_precision" and len(rows) == 4
-    trained, header = checkpoint.load_model(finished / "checkpoints" / "teacher.npz")
-    assert trained.classes == ("Negatives", "Wren") and 0 <= header["threshold"] <= 1 and header["seed"] == 3
+    assert rows[0] == "stage,epoch,loss,validation_loss,validation_average_precision"
+    assert [row.split(",")[0] for row in rows[1:]] == ["teacher"] * 3 + ["distil"] * 2 + ["prune"] * 2
+    for product in products:
+        trained, header = checkpoint.load_model(finished / "checkpoints" / f"{product}.npz")
+        assert trained.classes == ("Negatives", "Wren") and 0 <= header["threshold"] <= 1 and header["seed"] == 3
     assert f'data = "{corpus}"' in (finished / "config.toml").read_text()
 
 
@@ -86,7 +90,9 @@ def stop(corpus, run, how, when):
 @pytest.mark.parametrize("when", [
     lambda run: (run / "config.toml").is_file(),
     lambda run: (run / "checkpoints" / "teacher_last.npz").is_file(),
-    lambda run: (run / "log.csv").is_file()])
+    lambda run: (run / "log.csv").is_file(),
+    lambda run: (run / "checkpoints" / "student_last.npz").is_file(),
+    lambda run: (run / "checkpoints" / "pruned_last.npz").is_file()])
 def test_a_killed_run_continues_to_the_same_bytes(finished, corpus, tmp_path, when):
     run = tmp_path / "killed"
     stop(corpus, run, signal.SIGKILL, when)
@@ -119,7 +125,7 @@ def test_a_finished_run_is_not_repeated(finished, corpus):
 def test_another_configuration_or_other_clips_do_not_continue_a_run(finished, corpus, tmp_path):
     process = npgru("train", corpus, "-o", finished, "--seed", 4, *FAST)
     assert process.returncode == 1 and "seed = 3 (now 4)" in process.stderr
-    (finished / "checkpoints" / "teacher.npz").rename(tmp_path / "teacher.npz")
+    (finished / "checkpoints" / "pruned.npz").rename(tmp_path / "pruned.npz")
     try:
         extra = corpus / "Training_Set" / "Negatives" / "extra.wav"
         soundfile.write(extra, np.zeros(32000), 16000)
@@ -127,7 +133,37 @@ def test_another_configuration_or_other_clips_do_not_continue_a_run(finished, co
         extra.unlink()
         assert process.returncode == 1 and "was trained on other clips" in process.stderr
     finally:
-        (tmp_path / "teacher.npz").rename(finished / "checkpoints" / "teacher.npz")
+        (tmp_path / "pruned.npz").rename(finished / "checkpoints" / "pruned.npz")
+
+
+def test_stages_one_by_one_end_with_the_same_bytes(finished, corpus, tmp_path):
+    for stages in ("teacher", "distil", "prune,distil,teacher"):
+        assert npgru("train", corpus, "-o", tmp_path / "run", "--seed", 3, "--stages", stages, *FAST).returncode == 0
+    assert contents(tmp_path / "run") == contents(finished)
+
+
+def test_a_stage_without_the_one_before_says_which(corpus, tmp_path):
+    process = npgru("train", corpus, "-o", tmp_path / "run", "--stages", "prune", *FAST)
+    assert process.returncode == 1 and "--stages distil,prune" in process.stderr.splitlines()[-1]
+
+
+def test_pruned_kernels_have_exactly_the_asked_share_of_zeros(finished):
+    pruned, _ = checkpoint.load_model(finished / "checkpoints" / "pruned.npz")
+    for layer in pruned.layers:
+        if layer.kind in ("conv2d", "depthwise2d", "pointwise", "dense"):
+            w = pruned.params[f"{layer.name}/w"]
+            assert (w == 0).sum() == round(0.35 * w.size), layer.name
+
+
+def test_structure_channels_removes_them(finished, corpus, tmp_path):
+    run = tmp_path / "run"
+    options = ["-o", run, "--seed", 3, *FAST, "--set", "prune.pruning.structure=channels"]
+    assert npgru("train", corpus, *options).returncode == 0
+    assert (run / "checkpoints" / "student.npz").read_bytes() == (finished / "checkpoints" / "student.npz").read_bytes()
+    pruned, _ = checkpoint.load_model(run / "checkpoints" / "pruned.npz")
+    shapes = {f"{layer.name}/{key}": shape for layer in pruned.layers for key, shape in layer.shapes.items()}
+    assert shapes["conv/w"] == (10, 4, 1, 3) and shapes["block1_pointwise/w"] == (3, 4) and shapes["gru/w"] == (16, 12)
+    assert npgru("evaluate", run, corpus).returncode == 0
 
 
 def test_nothing_is_written_when_the_data_is_bad(tmp_path):
@@ -149,7 +185,7 @@ def test_bad_files_are_skipped_and_counted_but_stop_a_strict_run(corpus, tmp_pat
     bad = corpus / "Training_Set" / "Wren" / "broken.wav"
     bad.write_text("no sound")
     try:
-        process = npgru("train", corpus, "-o", tmp_path / "run", *FAST, "--set", "teacher.training.epochs=1")
+        process = npgru("train", corpus, "-o", tmp_path / "run", "--stages", "teacher", *FAST)
         assert process.returncode == 0 and "broken.wav" in process.stderr and "1 skipped" in process.stderr
         process = npgru("train", corpus, "-o", tmp_path / "strict", "--strict", *FAST)
         assert process.returncode == 1 and "broken.wav" in process.stderr and not (tmp_path / "strict").exists()

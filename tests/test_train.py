@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from threadpoolctl import threadpool_limits
 
-from npgru import model, train
+from npgru import loss, model, train
 from npgru.optimiser import AdamConfig
 from npgru.train import TrainConfig, TrainingData
 
@@ -30,9 +30,11 @@ def data(rng):
 
 
 def run(layers, data, config=CONFIG, seed=1, state=None, after_epoch=lambda state: None):
-    """A whole training; the state at its end."""
+    """A whole training on the labels; the state at its end."""
     state = state or train.fresh_state(layers, np.random.default_rng([seed, 0]))
-    return train.train(layers, state, data, config, [seed], after_epoch)
+    weights = train.class_weights_of(data.y_train, config)
+    objective = train.Objective(lambda x, logits, y: loss.cross_entropy(logits, y, weights))
+    return train.train(layers, state, data, config, objective, [seed], after_epoch)
 
 
 def test_it_learns_and_keeps_the_best_epoch(layers, data):
@@ -83,8 +85,25 @@ def test_blas_threads_do_not_change_the_weights_that_recipe_limits_to_one(layers
     assert all(np.array_equal(results[0][name], results[1][name]) for name in results[0])
 
 
-def test_validation_clips_and_negatives_are_never_augmented(layers, data):
-    """With probability 0 and with probability 1 a training set without positives in a batch gives the same."""
+def test_keep_last_hands_on_the_last_epoch(layers, data):
+    state = run(layers, data, replace(CONFIG, keep="last"))
+    assert state.best_epoch == 4 and all(np.array_equal(state.best_weights[k], state.weights[k]) for k in state.weights)
+
+
+def test_cosine_schedule_ends_with_steps_of_almost_nothing(layers, data):
+    seen = [fresh.copy() for fresh in train.fresh_state(layers, np.random.default_rng([1, 0])).weights.values()]
+    moved = []
+
+    def remember(state):
+        now = list(state.weights.values())
+        moved.append(max(np.abs(a - b).max() for a, b in zip(now, seen)))
+        seen[:] = [a.copy() for a in now]
+
+    run(layers, data, replace(CONFIG, schedule="cosine"), after_epoch=remember)
+    assert moved[3] < 0.3 * moved[0]
+
+
+def test_the_clips_in_memory_are_never_changed(layers, data):
     before = [array.copy() for array in (data.x_train, data.x_validation)]
     run(layers, data, replace(CONFIG, epochs=1, augment=replace(CONFIG.augment, probability=1.0)))
     assert np.array_equal(before[0], data.x_train) and np.array_equal(before[1], data.x_validation)
@@ -102,7 +121,8 @@ def test_divergence_stops_with_advice(layers, data):
         run(layers, broken)
 
 
-@pytest.mark.parametrize("option", [{"epochs": 0}, {"batch_size": 0}, {"class_weights": "auto"}])
+@pytest.mark.parametrize("option", [{"epochs": 0}, {"batch_size": 0}, {"class_weights": "auto"}, {"schedule": "step"},
+                                    {"keep": "first"}])
 def test_config_refuses(option):
     with pytest.raises(ValueError, match=next(iter(option))):
         TrainConfig(**option)
