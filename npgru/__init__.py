@@ -23,9 +23,10 @@ The map; a module imports only modules above it:
     config          frozen dataclasses <-> TOML
     checkpoint      one file, no pickle: weights, optimiser state, layer list, FrontEnd
     feature_files   sound files -> arrays of features on disk
-    train           the loop, once
-    recipe          the paper as stages over train; the run folder; resumes where it stopped
     evaluate        a trained model on clips -> scores
+    train           the loop, once: epochs, validation, the epoch to keep
+    compress        pruning: masks on single weights, or whole channels, which are then removed
+    recipe          the paper as stages over train; the run folder; resumes where it stopped
     cli             the commands: arguments only, no maths
 
 Notation, the same everywhere: B batch, T frames, M mel bands, C channels, D input features, H hidden units,
