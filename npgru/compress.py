@@ -1,9 +1,10 @@
-"""Smaller networks: magnitude pruning of single weights, or of whole channels, which really shrinks the layers."""
+"""Layer list -> layer list: pruning of weights or of whole channels, folding of batch-norm, fake quantisation."""
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .model import Layer
+from .layers.gru import gru_forward
+from .model import INPUT_CODES, Layer, apply_layer
 
 
 @dataclass(frozen=True)
@@ -100,8 +101,13 @@ def prune(layers: list[Layer], state, n_steps: int, config: PruningConfig) -> No
         share = sparsity_at(state.step, n_steps, config)
         state.masks = (weight_masks(layers, state.weights, share, config) if config.structure == "weights"
                        else channel_masks(layers, state.weights, share))
-    for name, mask in state.masks.items():
-        state.weights[name] *= mask
+    apply_masks(state.weights, state.masks)
+
+
+def apply_masks(params: dict, masks: dict) -> None:
+    """What a mask covers becomes zero, in place."""
+    for name, mask in masks.items():
+        params[name] *= mask
 
 
 def remove_channels(layers: list[Layer], params: dict, stats: dict, masks: dict) -> tuple[list[Layer], dict, dict]:
@@ -121,7 +127,96 @@ def remove_channels(layers: list[Layer], params: dict, stats: dict, masks: dict)
     return smaller, params, stats
 
 
-def sparsity_of(params: dict) -> float:
-    """Share of zeros among the kernels' weights."""
-    kernels = [array for name, array in params.items() if name.endswith(("/w", "/u"))]
-    return sum(int((array == 0).sum()) for array in kernels) / sum(array.size for array in kernels)
+@dataclass(frozen=True)
+class QuantisationConfig:
+    """How ranges are found.
+
+    calibration_clips     clean training clips that set the ranges before quantisation-aware training
+    range_momentum        share of an activation's range that a training step keeps
+    gru_headroom          the GRU's int16 ranges are this much wider than what calibration met
+    """
+    calibration_clips: int = 512
+    range_momentum: float = 0.99
+    gru_headroom: float = 1.25
+
+    def __post_init__(self):
+        if not 1 <= self.calibration_clips <= 100_000:
+            raise ValueError(f"calibration_clips={self.calibration_clips!r}; accepted: 1 to 100 000")
+        if not 0 <= self.range_momentum < 1:
+            raise ValueError(f"range_momentum={self.range_momentum!r}; accepted: at least 0 and below 1")
+        if not 1 <= self.gru_headroom <= 16:
+            raise ValueError(f"gru_headroom={self.gru_headroom!r}; accepted: 1 to 16")
+
+
+def fold_batchnorm(layers: list[Layer], params: dict, stats: dict) -> tuple[list[Layer], dict]:
+    """Batch-norm with frozen statistics goes into the kernel before it: what is trained from here on is what is shipped.
+
+        w' = w γ / sqrt(v + ε),  b' = β − μ γ / sqrt(v + ε)          per output channel, w's last axis
+
+    returns layers in which a bias stands for each batch-norm, and their weights
+    """
+    folded, kept = [], {name: array for name, array in params.items() if not name.endswith(("/gamma", "/beta"))}
+    for layer in layers:
+        if layer.kind != "batchnorm":
+            folded.append(layer)
+            continue
+        before, name = folded[-1].name, layer.name
+        scale = params[f"{name}/gamma"] / np.sqrt(stats[f"{name}/var"] + np.float32(layer.settings["eps"]))
+        kept[f"{before}/w"] = params[f"{before}/w"] * scale
+        kept[f"{before}_bias/b"] = params[f"{name}/beta"] - stats[f"{name}/mean"] * scale
+        folded.append(Layer("bias", f"{before}_bias", {"b": scale.shape}))
+    return folded, kept
+
+
+def insert_fake_quant(layers: list[Layer], config: QuantisationConfig) -> list[Layer]:
+    """A folded list with int8 weights and a fake_quant wherever the integer network has an int8 tensor of its own scale.
+
+    That is: the scaled input, behind every ReLU6, behind the mean over time, and behind each dense layer with its ReLU.
+    The input's range stays as calibrated: augmentation makes features that no recording has.
+    """
+    moving = {"momentum": config.range_momentum}
+    quantised, codes, kernel = [layers[0], Layer("fake_quant", INPUT_CODES)], INPUT_CODES, ""
+    for layer in layers[1:]:
+        if layer.shapes:
+            kernel = layer.name if "w" in layer.shapes else kernel               # a bias belongs to the kernel before
+            layer = replace(layer, kind={"gru": "gru_quantised"}.get(layer.kind, layer.kind),
+                            settings={**layer.settings, "kernel": kernel, "codes": codes})
+        quantised.append(layer)
+        if layer.kind in ("relu6", "relu", "mean_time") or layer.name == layers[-1].name:
+            behind = {} if layer.kind == "mean_time" else {"kernel": kernel, "codes": codes}
+            codes = f"{layer.name}_codes"
+            quantised.append(Layer("fake_quant", codes, settings=moving | behind))
+    return quantised
+
+
+def calibrate(layers: list[Layer], params: dict, x, config: QuantisationConfig) -> dict:
+    """Ranges of a fake-quantised list: smallest and largest value of each tensor over clips x (N, T, M) -> stats.
+
+    Each layer sees what the layers before it, already on their grids, make of x.
+    """
+    stats, x = {}, x[..., None].astype(np.float32)
+    for layer in layers:
+        if layer.kind == "fake_quant":
+            stats[f"{layer.name}/low"], stats[f"{layer.name}/high"] = x.min(), x.max()
+        elif layer.kind == "gru_quantised":
+            stats[f"{layer.name}/ranges"] = config.gru_headroom * gru_ranges(x, *(params[f"{layer.name}/{key}"] for key in "wubc"))
+        if layer.kind != "dropout":
+            x, _ = apply_layer(layer, params, stats, x)
+    return stats
+
+
+def gru_ranges(x, w, u, b, c):
+    """Largest magnitudes of the GRU's four calibrated tensors on x (B, T, D), in the order of gru_quantised's RANGES."""
+    H = len(u)
+    y, (_, _, _, h, gates) = gru_forward(x, w, u, b, c)
+    gx = (x.reshape(-1, x.shape[-1]) @ w + b).reshape(*x.shape[:2], -1)
+    gh = h[:, :-1] @ u + c
+    candidate = gx[:, :, 2*H:] + np.stack([r * s_n for _, r, _, s_n in gates], axis=1)
+    return np.array([np.abs(a).max() for a in (gx, gh, gx[:, :, :2*H] + gh[:, :, :2*H], candidate)], x.dtype)
+
+
+def quantisable(trained, x, config: QuantisationConfig):
+    """A float model (checkpoint.Model) and clean clips x -> layers, weights and stats on the integers' grids."""
+    layers, params = fold_batchnorm(trained.layers, trained.params, trained.stats)
+    layers = insert_fake_quant(layers, config)
+    return layers, params, calibrate(layers, params, x[:config.calibration_clips], config)

@@ -6,12 +6,17 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from . import checkpoint, metrics, model
+from . import checkpoint, int8, metrics, model
 
 
 def target_scores(trained: checkpoint.Model, features) -> np.ndarray:
-    """features uint16 (N, T, M) -> the target's probability (N,) float64; the same on any number of threads."""
+    """features uint16 (N, T, M) -> the target's probability (N,) float64; the same on any number of threads.
+
+    A quantised network is frozen and runs in integers; its score is the softmax of its int8 logits.
+    """
     with threadpool_limits(1):
+        if int8.is_quantised(trained):
+            return model.target_score(int8.logits(int8.freeze(trained), features))
         return model.target_score(model.predict(trained.layers, trained.params, trained.stats, features))
 
 

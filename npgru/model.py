@@ -3,7 +3,8 @@ from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from .layers import activations, batchnorm, conv2d, dense, depthwise2d, dropout, gru, pool
+from .layers import (activations, batchnorm, bias, conv2d, dense, depthwise2d, dropout, fake_quant, gru, gru_quantised,
+                     pool)
 from .layers.conv2d import same_padding
 
 
@@ -11,6 +12,8 @@ from .layers.conv2d import same_padding
 class NetworkConfig:
     """Sizes of the network; the defaults are the paper's teacher.
 
+    input_scale      the features are multiplied by it, a power of two; 1/64 makes them ln V, some 3 to 13. Batch-norm makes
+                     training indifferent to it, but weights into which batch-norm is folded must suit their inputs
     conv_filters     filters of the first convolution
     conv_kernel      its kernel (frames, bands)
     conv_stride      its stride (frames, bands)
@@ -24,6 +27,7 @@ class NetworkConfig:
                      small corpus, and the validation score then jumps from epoch to epoch
     batchnorm_eps    ε of the variance, Keras's
     """
+    input_scale: float = 1 / 64
     conv_filters: int = 32
     conv_kernel: tuple[int, int] = (10, 4)
     conv_stride: tuple[int, int] = (5, 2)
@@ -51,6 +55,8 @@ class NetworkConfig:
         for name in ("dropout", "batchnorm_momentum"):
             if not 0 <= getattr(self, name) < 1:
                 raise ValueError(f"{name}={getattr(self, name)!r}; accepted: at least 0 and below 1")
+        if not (2.0**-20 <= self.input_scale <= 2.0**20 and np.frexp(self.input_scale)[0] == 0.5):
+            raise ValueError(f"input_scale={self.input_scale!r}; accepted: a power of two, so that the integers stay exact")
         if not 0 < self.batchnorm_eps < 1:
             raise ValueError(f"batchnorm_eps={self.batchnorm_eps!r}; accepted: above 0 and below 1")
 
@@ -74,6 +80,7 @@ class Layer:
     settings: dict = field(default_factory=dict)
 
 
+INPUT_CODES = "input_codes"             # the fake_quant layer that a quantised network starts with
 PAIRS = {
     "conv2d": (conv2d.conv2d_forward, conv2d.conv2d_backward),
     "depthwise2d": (depthwise2d.depthwise2d_forward, depthwise2d.depthwise2d_backward),
@@ -87,6 +94,10 @@ PAIRS = {
     "dropout": (dropout.dropout_forward, dropout.dropout_backward),
     "mean_time": (pool.mean_time_forward, pool.mean_time_backward),
     "dense": (dense.dense_forward, dense.dense_backward),
+    "scale": (activations.scale_forward, activations.scale_backward),
+    "bias": (bias.bias_forward, bias.bias_backward),
+    "fake_quant": (fake_quant.fake_quant_forward, fake_quant.fake_quant_backward),
+    "gru_quantised": (gru_quantised.gru_quantised_forward, gru_quantised.gru_quantised_backward),
 }
 
 
@@ -105,7 +116,8 @@ def build(config: NetworkConfig, n_mels: int, n_classes: int = 2) -> list[Layer]
         settings = {"eps": config.batchnorm_eps, "momentum": config.batchnorm_momentum}
         return [Layer("batchnorm", f"{name}_bn", {"gamma": (C,), "beta": (C,)}, settings), Layer("relu6", f"{name}_relu6")]
 
-    layers = [Layer("conv2d", "conv", {"w": (*config.conv_kernel, 1, C)}, {"stride": stride}), *normalised("conv", C)]
+    layers = [Layer("scale", "input", settings={"factor": config.input_scale}),
+              Layer("conv2d", "conv", {"w": (*config.conv_kernel, 1, C)}, {"stride": stride}), *normalised("conv", C)]
     for i, N in enumerate(config.block_filters, start=1):
         layers += [Layer("depthwise2d", f"block{i}_depthwise", {"w": (3, 3, C)}), *normalised(f"block{i}_depthwise", C),
                    Layer("pointwise", f"block{i}_pointwise", {"w": (C, N)}), *normalised(f"block{i}_pointwise", N)]
@@ -161,31 +173,79 @@ def init(layers: list[Layer], rng: np.random.Generator, dtype=np.float32) -> tup
 def forward(layers: list[Layer], params: dict, stats: dict, x, rng: np.random.Generator | None = None):
     """x (B, T, M) -> logits (B, K), the caches for backward, and the running statistics after this batch.
 
-    rng    given: training (dropout draws from it, batch-norm uses the batch); None: inference
+    rng    given: training (dropout draws from it, batch-norm uses the batch, ranges move); None: inference
     """
     caches, stats, x = [], dict(stats), x[..., None]
     for layer in layers:
-        forward_fn, backward_fn = PAIRS[layer.kind]
-        weights = [params[f"{layer.name}/{key}"] for key in layer.shapes]
-        settings = dict(layer.settings)
-        if layer.kind == "dropout":
-            if rng is None:
-                continue
-            settings["rng"] = rng
-        elif layer.kind == "batchnorm":
-            momentum = settings.pop("momentum")
-            if rng is None:
-                forward_fn, backward_fn = batchnorm.batchnorm_infer_forward, batchnorm.batchnorm_infer_backward
-                weights += [stats[f"{layer.name}/mean"], stats[f"{layer.name}/var"]]
-        x, cache = forward_fn(x, *weights, **settings)
-        if forward_fn is batchnorm.batchnorm_forward:
-            stats[f"{layer.name}/count"] = count = stats[f"{layer.name}/count"] + 1
-            share = np.maximum(1 / count, x.dtype.type(1 - momentum))
-            for key, batch in zip(("mean", "var"), batchnorm.batch_statistics(cache)):
-                running = stats[f"{layer.name}/{key}"]
-                stats[f"{layer.name}/{key}"] = running + share * (batch - running)
-        caches.append((layer, backward_fn, cache))
+        if layer.kind != "dropout" or rng is not None:
+            x, cache = apply_layer(layer, params, stats, x, rng)
+            caches.append(cache)
     return x, caches, stats
+
+
+def apply_layer(layer: Layer, params: dict, stats: dict, x, rng: np.random.Generator | None = None):
+    """One layer: x -> y and (layer, its backward, its cache). In training, stats is given new arrays for old ones."""
+    forward_fn, backward_fn = PAIRS[layer.kind]
+    weights, settings = [params[f"{layer.name}/{key}"] for key in layer.shapes], dict(layer.settings)
+    momentum, kernel, codes = (settings.pop(key, None) for key in ("momentum", "kernel", "codes"))
+    if kernel and layer.shapes:
+        weights = weights_on_grids(layer, params, stats)
+    if layer.kind == "dropout":
+        settings["rng"] = rng
+    elif layer.kind == "batchnorm" and rng is None:
+        forward_fn, backward_fn = batchnorm.batchnorm_infer_forward, batchnorm.batchnorm_infer_backward
+        weights += [stats[f"{layer.name}/mean"], stats[f"{layer.name}/var"]]
+    elif layer.kind == "fake_quant":
+        if rng is not None and momentum is not None:
+            for key, met in (("low", x.min()), ("high", x.max())):
+                move(stats, f"{layer.name}/{key}", met, 1 - momentum)
+        weights += activation_scale(layer.name, stats)
+        if kernel:
+            x_scale, _ = activation_scale(codes, stats)
+            settings["first"] = fake_quant.first_rounding(x_scale, params[f"{kernel}/w"], weights[0])
+    elif layer.kind == "gru_quantised":
+        weights.append(stats[f"{layer.name}/ranges"])
+    y, cache = forward_fn(x, *weights, **settings)
+    if forward_fn is batchnorm.batchnorm_forward:
+        stats[f"{layer.name}/count"] = count = stats[f"{layer.name}/count"] + 1
+        for key, met in zip(("mean", "var"), batchnorm.batch_statistics(cache)):
+            move(stats, f"{layer.name}/{key}", met, np.maximum(1 / count, 1 - momentum))
+    elif layer.kind == "gru_quantised" and rng is not None:
+        stats[f"{layer.name}/ranges"] = np.maximum(weights[-1], gru_quantised.largest_met(cache))
+    return y, (layer, backward_fn, cache)
+
+
+def weights_on_grids(layer: Layer, params: dict, stats: dict) -> list:
+    """A layer's weights as its integers will be; the gradient passes straight through to the real ones.
+
+    layer.settings["codes"]      the fake_quant layer whose grid the input of the kernel is on
+    layer.settings["kernel"]     whose kernel the bias is added to: its own, or the one before
+    """
+    x_scale, _ = activation_scale(layer.settings["codes"], stats)
+    kernel, rounded = params[f"{layer.settings['kernel']}/w"], []
+    for key in layer.shapes:
+        value = params[f"{layer.name}/{key}"]
+        if key in ("w", "u"):
+            rounded.append(fake_quant.fake_quant_weights(value))
+        elif key == "b":
+            rounded.append(fake_quant.fake_quant_bias(value, x_scale, kernel))
+        else:                                                                # c, added to h u; h is in 1/32768
+            rounded.append(fake_quant.fake_quant_bias(value, gru_quantised.UNIT, params[f"{layer.name}/u"]))
+    return rounded
+
+
+def activation_scale(name: str, stats: dict) -> tuple[np.float32, int]:
+    """Scale and zero point of a fake_quant layer's codes, out of its running range.
+
+    The input's scale has 16 significant bits: its codes then need 32-bit products only, on the device.
+    """
+    return fake_quant.activation_scale(stats[f"{name}/low"], stats[f"{name}/high"], 16 if name == INPUT_CODES else 24)
+
+
+def move(stats: dict, name: str, met, share) -> None:
+    """Running statistic ← running + share (met − running), as a new array of the same type."""
+    running = stats[name]
+    stats[name] = running + running.dtype.type(share) * (met - running)
 
 
 def backward(dlogits, caches) -> tuple[dict, np.ndarray]:
@@ -202,20 +262,6 @@ def predict(layers: list[Layer], params: dict, stats: dict, x, batch_size: int =
     batches = [forward(layers, params, stats, x[i:i + batch_size].astype(np.float32))[0]
                for i in range(0, len(x), batch_size)]
     return np.concatenate(batches) if batches else np.zeros((0, layers[-1].shapes["b"][0]), np.float32)
-
-
-def multiply_adds(layers: list[Layer], n_frames: int, n_mels: int) -> int:
-    """Multiplications of a weight and a value that one clip (T = n_frames, M = n_mels) takes, padding included."""
-    total, (T, M) = 0, (n_frames, n_mels)
-    for layer in layers:
-        n_weights = sum(int(np.prod(shape)) for key, shape in layer.shapes.items() if key in ("w", "u"))
-        if layer.kind == "conv2d":
-            kernel, stride = layer.shapes["w"], layer.settings["stride"]
-            T, M = same_padding(T, kernel[0], stride[0])[0], same_padding(M, kernel[1], stride[1])[0]
-        elif layer.kind == "maxpool":
-            M //= layer.settings["size"]
-        total += n_weights * {"gru": T, "dense": 1}.get(layer.kind, T * M)
-    return total
 
 
 def to_rows(layers: list[Layer]) -> list[dict]:

@@ -1,4 +1,4 @@
-"""The paper's recipe: one configuration, a list of stages over train.py, one folder a run; resumes where it stopped.
+"""A run: the stages of the recipe one after the other in one folder; resumes where it stopped.
 
 A run folder holds config.toml (as used), environment.toml (versions), log.csv (one row an epoch) and checkpoints/:
 <stage>_last.npz while a stage is running, <stage>.npz when it is finished. No file holds a time or a path of
@@ -9,71 +9,17 @@ import hashlib
 import io
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import tomli_w
 
-from . import __version__, checkpoint, compress, dataset, kernels, loss, metrics, model, train
-from .augment import AugmentConfig
+from . import __version__, checkpoint, dataset, kernels, metrics, train
 from .checkpoint import CheckpointError, write_atomically
 from .config import ConfigError, as_table, first_difference, read_toml
 from .evaluate import target_scores
-from .features import FrontEnd
-from .optimiser import AdamConfig
-from .train import TrainConfig
-
-PRODUCTS = {"teacher": "teacher", "distil": "student", "prune": "pruned"}          # stage -> the network it makes
-STAGES = tuple(PRODUCTS)
-NEEDS = {"distil": "teacher", "prune": "distil"}                                   # stage -> the one it starts from
-
-
-@dataclass(frozen=True)
-class TeacherConfig:
-    """The first stage: the network, and how it is trained."""
-    network: model.NetworkConfig = field(default_factory=model.teacher)
-    training: TrainConfig = field(default_factory=TrainConfig)
-
-
-@dataclass(frozen=True)
-class DistilConfig:
-    """The student, from scratch, on labels and the teacher's logits."""
-    network: model.NetworkConfig = field(default_factory=model.student)
-    training: TrainConfig = field(default_factory=lambda: TrainConfig(epochs=25, class_weights="none", schedule="cosine"))
-    distillation: loss.DistillationConfig = field(default_factory=loss.DistillationConfig)
-
-
-@dataclass(frozen=True)
-class PruneConfig:
-    """The student with fewer weights; its last epoch counts, the only one at the full sparsity."""
-    training: TrainConfig = field(default_factory=lambda: TrainConfig(
-        epochs=8, class_weights="none", keep="last", adam=AdamConfig(learning_rate=5e-4),
-        augment=AugmentConfig(probability=0.15)))
-    pruning: compress.PruningConfig = field(default_factory=compress.PruningConfig)
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """All decisions of a run; the defaults are the paper's.
-
-    seed      of every random number of the run
-    clip_s    length of a clip, seconds; longer recordings give their loudest slice
-    target    name of the target's folder or label; "" where there is only one
-    """
-    seed: int = 0
-    clip_s: float = 2.0
-    target: str = ""
-    front_end: FrontEnd = field(default_factory=FrontEnd.paper)
-    teacher: TeacherConfig = field(default_factory=TeacherConfig)
-    distil: DistilConfig = field(default_factory=DistilConfig)
-    prune: PruneConfig = field(default_factory=PruneConfig)
-
-    def __post_init__(self):
-        if not 0 <= self.seed < 2**63:
-            raise ValueError(f"seed={self.seed!r}; accepted: 0 to 2^63 - 1")
-        if not 0 < self.clip_s <= 60:
-            raise ValueError(f"clip_s={self.clip_s!r}; accepted: above 0, at most 60")
+from .stages import NEEDS, PLANS, PRODUCTS, STAGES, Recipe
 
 
 def check_run_folder(run: Path, recipe: Recipe, data: str) -> None:
@@ -181,63 +127,13 @@ def write_log(run: Path, stage: str, history: list[dict]) -> None:
     write_atomically(run / "log.csv", lambda file: file.write(text.getvalue().encode()))
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What a stage brings to the one training loop.
-
-    start     () -> the State to begin with
-    finish    State at the end -> (layers, weights, stats) to hand on
-    """
-    training: TrainConfig
-    layers: list
-    start: Callable
-    objective: train.Objective
-    finish: Callable
-
-
-def best_of(layers: list) -> Callable:
-    """finish of a stage that hands on its kept epoch as it is."""
-    return lambda state: (layers, state.best_weights, state.best_stats)
-
-
-def plan_teacher(recipe: Recipe, before, data: train.TrainingData, rng: np.random.Generator) -> Plan:
-    """From scratch on the labels."""
-    config = recipe.teacher
-    layers = model.build(config.network, recipe.front_end.mel_n_channels)
-    weights = train.class_weights_of(data.y_train, config.training)
-    objective = train.Objective(lambda x, logits, y: loss.cross_entropy(logits, y, weights))
-    return Plan(config.training, layers, lambda: train.fresh_state(layers, rng), objective, best_of(layers))
-
-
-def plan_distil(recipe: Recipe, before: checkpoint.Model, data: train.TrainingData, rng: np.random.Generator) -> Plan:
-    """The student from scratch; the teacher sees the very batch that the student sees."""
-    config, teacher = recipe.distil, before
-    layers = model.build(config.network, recipe.front_end.mel_n_channels)
-    weights = train.class_weights_of(data.y_train, config.training)
-
-    def objective(x, logits, y):
-        teacher_logits, _, _ = model.forward(teacher.layers, teacher.params, teacher.stats, x)
-        return loss.distillation(logits, teacher_logits, y, weights, config.distillation)
-
-    return Plan(config.training, layers, lambda: train.fresh_state(layers, rng), train.Objective(objective), best_of(layers))
-
-
-def plan_prune(recipe: Recipe, before: checkpoint.Model, data: train.TrainingData, rng: np.random.Generator) -> Plan:
-    """The student goes on with masks; channels that are all zero are taken out at the end."""
-    config, layers = recipe.prune, before.layers
-    weights = train.class_weights_of(data.y_train, config.training)
-    objective = train.Objective(lambda x, logits, y: loss.cross_entropy(logits, y, weights),
-                                lambda state, n_steps: compress.prune(layers, state, n_steps, config.pruning))
-
-    def finish(state):
-        if config.pruning.structure == "channels":
-            return compress.remove_channels(layers, state.best_weights, state.best_stats, state.masks)
-        return layers, state.best_weights, state.best_stats
-
-    return Plan(config.training, layers, lambda: train.state_from(before.params, before.stats), objective, finish)
-
-
-PLANS = {"teacher": plan_teacher, "distil": plan_distil, "prune": plan_prune}
+def stage_before(run: Path, stage: str) -> str | None:
+    """The finished stage that this one starts from; None for the first. raises CheckpointError if there is none."""
+    finished = [name for name in NEEDS[stage] if stage_path(run, name).is_file()]
+    if NEEDS[stage] and not finished:
+        raise CheckpointError(f"{run}: stage {stage} starts from {' or '.join(NEEDS[stage])}, which is not finished; "
+                              f"use --stages {NEEDS[stage][-1]},{stage}")
+    return finished[0] if finished else None
 
 
 def run_stage(run: Path, stage: str, recipe: Recipe, loaded: Loaded, after_epoch: Callable[[str, train.State, int], None]) -> Path:
@@ -247,19 +143,17 @@ def run_stage(run: Path, stage: str, recipe: Recipe, loaded: Loaded, after_epoch
     raises        CheckpointError when the stage before is missing, or the run was started on other data
     """
     last, final, number = stage_path(run, stage, finished=False), stage_path(run, stage), STAGES.index(stage)
-    before = None
-    if stage in NEEDS:
-        if not stage_path(run, NEEDS[stage]).is_file():
-            raise CheckpointError(f"{run}: stage {stage} starts from {NEEDS[stage]}, which is not finished; "
-                                  f"use --stages {NEEDS[stage]},{stage}")
-        before, _ = checkpoint.load_model(stage_path(run, NEEDS[stage]))
-    plan = PLANS[stage](recipe, before, loaded.data, np.random.default_rng([recipe.seed, number, 0]))
-    header = {"stage": stage, "seed": recipe.seed, "data_sha256": fingerprint(loaded.data), "npgru": __version__}
+    before = stage_before(run, stage)
+    plan = PLANS[stage](recipe, before and checkpoint.load_model(stage_path(run, before))[0], loaded.data,
+                        np.random.default_rng([recipe.seed, number, 0]))
+    header = {"stage": stage, "before": before, "seed": recipe.seed, "data_sha256": fingerprint(loaded.data),
+              "npgru": __version__}
     if last.is_file():
         state, found = train.load_state(last)
-        if found["data_sha256"] != header["data_sha256"]:
-            raise CheckpointError(f"{run}: was trained on other clips than these; give back the same data, "
-                                  "or start another run with -o")
+        for key, what in (("data_sha256", "other clips than these"), ("before", f"stage {found['before']}, not {before}")):
+            if found[key] != header[key]:
+                raise CheckpointError(f"{last}: stage {stage} was begun with {what}; give back the same, "
+                                      "or start another run with -o")
     else:
         state = plan.start()
 
@@ -268,7 +162,8 @@ def run_stage(run: Path, stage: str, recipe: Recipe, loaded: Loaded, after_epoch
         write_log(run, stage, state.history)
         after_epoch(stage, state, plan.training.epochs)
 
-    train.train(plan.layers, state, loaded.data, plan.training, plan.objective, [recipe.seed, number], save)
+    if plan.training:
+        train.train(plan.layers, state, loaded.data, plan.training, plan.objective, [recipe.seed, number], save)
     finished = as_model(*plan.finish(state), recipe, loaded)
     scores = target_scores(finished, loaded.data.x_validation)
     checkpoint.save_model(final, finished, {

@@ -3,7 +3,6 @@ import csv
 import json
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -15,7 +14,7 @@ from npgru.features import FrontEnd, log_mel, loudest_slice, to_int16
 from test_recipe import cache, corpus, finished, npgru      # noqa: F401  fixtures
 from tolerances import AP_ABS_ERROR
 
-COMMANDS = ["train", "evaluate", "features", "synth"]
+COMMANDS = ["train", "evaluate", "report", "features", "synth"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)

@@ -10,8 +10,8 @@ from npgru.layers.gru import from_pytorch
 from tolerances import MODEL_FLOAT32_REL_ERROR, MODEL_FLOAT64_REL_ERROR
 
 GOLDEN = np.load(Path(__file__).parent / "golden" / "model.npz", allow_pickle=False)
-CONFIG = model.NetworkConfig(conv_filters=6, block_filters=(8, 8), gru_units=5, dense_units=7, dropout=0.0,
-                             batchnorm_eps=float(GOLDEN["eps"]), batchnorm_momentum=0.0)
+CONFIG = model.NetworkConfig(input_scale=1.0, conv_filters=6, block_filters=(8, 8), gru_units=5, dense_units=7,
+                             dropout=0.0, batchnorm_eps=float(GOLDEN["eps"]), batchnorm_momentum=0.0)
 TOLERANCES = [(np.float32, MODEL_FLOAT32_REL_ERROR), (np.float64, MODEL_FLOAT64_REL_ERROR)]
 
 

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from npgru import checkpoint, recipe
+from npgru import checkpoint, int8, recipe
 from npgru.config import ConfigError
 
 SMALL = {"teacher.training.epochs": 3, "distil.training.epochs": 2, "prune.training.epochs": 2, "prune.pruning.every_steps": 2,
+         "quantise.training.epochs": 2,
          "teacher.network.block_filters": [6], "distil.network.block_filters": [6]} | {
     f"{stage}.network.{size}": 4 for stage in ("teacher", "distil") for size in ("conv_filters", "gru_units", "dense_units")}
 FAST = [text for option, value in SMALL.items() for text in ("--set", f"{option}={value}")]
@@ -58,12 +59,12 @@ def finished(corpus, tmp_path_factory):
 
 
 def test_run_folder_holds_config_versions_log_and_checkpoints(finished, corpus):
-    products = recipe.PRODUCTS.values()
+    products = ["teacher", "student", "pruned", "quantised"]
     assert set(contents(finished)) == {"config.toml", "environment.toml", "log.csv"} | {
         f"checkpoints/{product}{kind}.npz" for product in products for kind in ("", "_last")}
     rows = (finished / "log.csv").read_text().splitlines()
     assert rows[0] == "stage,epoch,loss,validation_loss,validation_average_precision"
-    assert [row.split(",")[0] for row in rows[1:]] == ["teacher"] * 3 + ["distil"] * 2 + ["prune"] * 2
+    assert [row.split(",")[0] for row in rows[1:]] == ["teacher"] * 3 + ["distil"] * 2 + ["prune"] * 2 + ["quantise"] * 2
     for product in products:
         trained, header = checkpoint.load_model(finished / "checkpoints" / f"{product}.npz")
         assert trained.classes == ("Negatives", "Wren") and 0 <= header["threshold"] <= 1 and header["seed"] == 3
@@ -92,7 +93,8 @@ def stop(corpus, run, how, when):
     lambda run: (run / "checkpoints" / "teacher_last.npz").is_file(),
     lambda run: (run / "log.csv").is_file(),
     lambda run: (run / "checkpoints" / "student_last.npz").is_file(),
-    lambda run: (run / "checkpoints" / "pruned_last.npz").is_file()])
+    lambda run: (run / "checkpoints" / "pruned_last.npz").is_file(),
+    lambda run: (run / "checkpoints" / "quantised_last.npz").is_file()])
 def test_a_killed_run_continues_to_the_same_bytes(finished, corpus, tmp_path, when):
     run = tmp_path / "killed"
     stop(corpus, run, signal.SIGKILL, when)
@@ -125,19 +127,19 @@ def test_a_finished_run_is_not_repeated(finished, corpus):
 def test_another_configuration_or_other_clips_do_not_continue_a_run(finished, corpus, tmp_path):
     process = npgru("train", corpus, "-o", finished, "--seed", 4, *FAST)
     assert process.returncode == 1 and "seed = 3 (now 4)" in process.stderr
-    (finished / "checkpoints" / "pruned.npz").rename(tmp_path / "pruned.npz")
+    (finished / "checkpoints" / "quantised.npz").rename(tmp_path / "quantised.npz")
     try:
         extra = corpus / "Training_Set" / "Negatives" / "extra.wav"
         soundfile.write(extra, np.zeros(32000), 16000)
         process = npgru("train", corpus, "-o", finished, "--seed", 3, *FAST)
         extra.unlink()
-        assert process.returncode == 1 and "was trained on other clips" in process.stderr
+        assert process.returncode == 1 and "was begun with other clips" in process.stderr
     finally:
-        (tmp_path / "pruned.npz").rename(finished / "checkpoints" / "pruned.npz")
+        (tmp_path / "quantised.npz").rename(finished / "checkpoints" / "quantised.npz")
 
 
 def test_stages_one_by_one_end_with_the_same_bytes(finished, corpus, tmp_path):
-    for stages in ("teacher", "distil", "prune,distil,teacher"):
+    for stages in ("teacher", "distil", "quantise,prune,distil,teacher"):
         assert npgru("train", corpus, "-o", tmp_path / "run", "--seed", 3, "--stages", stages, *FAST).returncode == 0
     assert contents(tmp_path / "run") == contents(finished)
 
@@ -155,6 +157,29 @@ def test_pruned_kernels_have_exactly_the_asked_share_of_zeros(finished):
             assert (w == 0).sum() == round(0.35 * w.size), layer.name
 
 
+def test_pruned_weights_are_still_zero_in_the_integers(finished):
+    quantised, _ = checkpoint.load_model(finished / "checkpoints" / "quantised.npz")
+    n_checked = 0
+    for op in int8.freeze(quantised).operators:
+        if "w" in op.arrays and op.kind != "gru":
+            n_checked += 1
+            assert (op.arrays["w"] == 0).sum() >= round(0.35 * op.arrays["w"].size), op.name
+    assert n_checked == 5
+
+
+def test_calibrate_quantises_the_student_without_training(finished, corpus, tmp_path):
+    run = tmp_path / "run"
+    options = ["-o", run, "--seed", 3, *FAST]
+    assert npgru("train", corpus, *options, "--stages", "teacher,distil,calibrate").returncode == 0
+    assert {name for name in contents(run) if name.startswith("checkpoints/")} == {
+        f"checkpoints/{name}.npz" for name in ("teacher", "teacher_last", "student", "student_last", "calibrated")}
+    calibrated, header = checkpoint.load_model(run / "checkpoints" / "calibrated.npz")
+    student, _ = checkpoint.load_model(run / "checkpoints" / "student.npz")
+    assert header["before"] == "distil" and np.array_equal(calibrated.params["gru/w"], student.params["gru/w"])
+    assert npgru("evaluate", run, corpus, "--stage", "calibrated").returncode == 0
+    assert npgru("evaluate", run, corpus, "--stage", "quantised").returncode == 1
+
+
 def test_structure_channels_removes_them(finished, corpus, tmp_path):
     run = tmp_path / "run"
     options = ["-o", run, "--seed", 3, *FAST, "--set", "prune.pruning.structure=channels"]
@@ -163,6 +188,8 @@ def test_structure_channels_removes_them(finished, corpus, tmp_path):
     pruned, _ = checkpoint.load_model(run / "checkpoints" / "pruned.npz")
     shapes = {f"{layer.name}/{key}": shape for layer in pruned.layers for key, shape in layer.shapes.items()}
     assert shapes["conv/w"] == (10, 4, 1, 3) and shapes["block1_pointwise/w"] == (3, 4) and shapes["gru/w"] == (16, 12)
+    quantised, _ = checkpoint.load_model(run / "checkpoints" / "quantised.npz")
+    assert int8.freeze(quantised).operators[1].arrays["w"].shape == (3, 10, 4, 1)
     assert npgru("evaluate", run, corpus).returncode == 0
 
 

@@ -32,3 +32,15 @@ SOUND_CHANNEL_MEAN = 1e-6   # float32 sums of up to 1000 channels against float6
 AP_ABS_ERROR = 1e-12        # float64 sums of at most 1000 steps in [0, 1], two orders of summation; we measure 2e-16
 KERAS_ABS_ERROR = 1e-6      # Keras sums 199 float32 areas; we measure 1.2e-7
 REMOVED_CHANNELS_REL_ERROR = 1e-12      # float64, relative to the largest logit: zeros leave sums, other orders of summation
+FOLDED_REL_ERROR = 1e-4     # float32, relative to the largest logit: γ / sqrt(v + ε) inside the weights rounds otherwise
+LOGIT_STEPS = 2             # steps of the int8 logits between fake quantisation in float and the integers: roundings of
+                            # values next to a half differ, and the int16 sigmoid and tanh are tables
+INT16_GRU_ABS_ERROR = 2e-3  # of a state in [-1, 1] after 17 steps; gx and gh have steps of 2e-4; we measure 5e-4
+
+# One integer operator against real arithmetic on the same codes, in output codes.
+OPERATOR_CODES = 0.5 + 2**-6    # half a code, and what double rounding adds: half of 2^shift, shift <= -5; we measure 0.5116
+TABLE_CODES = 0.5 + 1e-4        # half a code, and float32; we measure 0.49998
+LOGISTIC_S16_CODES = 2          # of 2^-15: linear interpolation every 1/24 at most 0.7, the table 1/2, rounding 1/2; we measure 1.34
+TANH_S16_CODES = 4              # twice the same; we measure 2.44
+GRU_S16_ERROR = 1e-3            # of a state in [-1, 1] after 17 steps; gx and gh have steps of 2e-4; we measure 1.2e-4
+GRU_S8_ERROR = 0.1              # the same with steps of 2^-4 in the gates and 2^-7 in the state; we measure 0.04

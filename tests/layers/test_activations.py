@@ -5,7 +5,8 @@ from scipy.special import expit
 
 from goldencheck import golden, worst_difference, worst_golden_error
 from gradcheck import dtypes_out, worst_gradient_error
-from npgru.layers.activations import relu6_backward, relu6_forward, relu_backward, relu_forward, sigmoid
+from npgru.layers.activations import (relu6_backward, relu6_forward, relu_backward, relu_forward, scale_backward,
+                                      scale_forward, sigmoid)
 from tolerances import (DEFINITION_REL_ERROR, GOLDEN_FLOAT32_REL_ERROR, GOLDEN_FLOAT64_REL_ERROR,
                         GRADIENT_REL_ERROR)
 
@@ -39,6 +40,14 @@ def test_no_gradient_passes_at_a_kink():
 @pytest.mark.parametrize("shape", SHAPES)
 def test_gradients_away_from_the_kinks(rng, name, shape):
     assert worst_gradient_error(*PAIRS[name], [away_from_kinks(rng, shape)], rng) < GRADIENT_REL_ERROR
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_scale_multiplies_forward_and_backward(rng, shape):
+    x = rng.standard_normal(shape)
+    np.testing.assert_array_equal(scale_forward(x, 0.25)[0], x / 4)
+    assert worst_gradient_error(scale_forward, scale_backward, [x], rng, factor=0.25) < GRADIENT_REL_ERROR
+    assert dtypes_out(scale_forward, scale_backward, [x], np.float32, factor=0.25) == {np.float32}
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -1,0 +1,170 @@
+"""A fake-quantised network -> integers only: codes, multipliers and shifts; and their forward pass.
+
+What is frozen here is what compress.py put on its grids: no range is looked for again. `run` is the reference in
+NumPy, operator by operator of int8_reference.py.
+"""
+from dataclasses import dataclass
+
+import numpy as np
+
+from . import int8_gru, int8_params, int8_reference
+from .checkpoint import Model
+from .int8_nonlinear import softmax_s8
+from .int8_params import Quantisation
+from .layers.fake_quant import WEIGHT_MAX, round_half_away, weight_codes, weight_scale
+from .model import INPUT_CODES, activation_scale
+
+STATE_BITS = (8, 16)
+PROBABILITY = Quantisation(1 / 256, -128)
+
+
+@dataclass(frozen=True)
+class Operator:
+    """One integer operator: kind is a key of RUN, record a parameter record of int8_params, y its output's codes."""
+    kind: str
+    name: str
+    record: object
+    y: Quantisation
+    arrays: dict
+    settings: dict
+
+
+@dataclass(frozen=True)
+class IntegerModel:
+    """Operators from features to probabilities, and what belongs to the network wherever it goes."""
+    operators: list
+    front_end: object
+    classes: tuple[str, str]
+    clip_s: float
+    state_bits: int
+
+
+def freeze(trained: Model, state_bits: int = 16) -> IntegerModel:
+    """A model whose layers are those of compress.quantisable -> integers.
+
+    state_bits   of the GRU's gates and state: 16, or 8 (500 bytes less, and less exact)
+    raises       ValueError for a network that is not fake-quantised
+    """
+    if state_bits not in STATE_BITS:
+        raise ValueError(f"state_bits={state_bits!r}; accepted: 8, 16")
+    if not is_quantised(trained):
+        raise ValueError("the network is not quantised; train it with --stages ...,quantise or ...,calibrate")
+    x = Quantisation(*activation_scale(INPUT_CODES, trained.stats))
+    of_features = np.float32(x.scale / trained.layers[0].settings["factor"])           # exact: a power of two
+    operators = [Operator("features", "input", int8_params.features(of_features, x.zero_point), x, {}, {})]
+    for k, layer in enumerate(trained.layers):
+        if layer.kind in ("conv2d", "depthwise2d", "pointwise", "dense"):
+            operators.append(kernel_operator(trained, k, x))
+        elif layer.kind == "maxpool":
+            operators.append(Operator("maxpool", layer.name, None, x, {}, {"kernel": (1, layer.settings["size"])}))
+        elif layer.kind == "stack":
+            operators.append(Operator("stack", layer.name, None, x, {}, {}))
+        elif layer.kind == "gru_quantised":
+            operators.append(gru_operator(trained, layer, x, state_bits))
+        elif layer.kind == "mean_time":
+            operators.append(Operator("mean_time", layer.name, None, next_codes(trained, k), {}, {"x": x}))
+        x = operators[-1].y
+    operators.append(Operator("softmax", "probabilities", int8_params.softmax_of(x), PROBABILITY, {}, {}))
+    return IntegerModel(operators, trained.front_end, trained.classes, trained.clip_s, state_bits)
+
+
+def is_quantised(trained: Model) -> bool:
+    """Whether compress.quantisable has put it on the integers' grids."""
+    return any(layer.name == INPUT_CODES for layer in trained.layers)
+
+
+def next_codes(trained: Model, k: int) -> Quantisation:
+    """The grid that the first fake_quant behind layer k puts its values on."""
+    layer = next(layer for layer in trained.layers[k + 1:] if layer.kind == "fake_quant")
+    return Quantisation(*activation_scale(layer.name, trained.stats))
+
+
+def bias_codes(b, x_scale, w_scale, dtype) -> np.ndarray:
+    """b / (s_x s_w) rounded half away from zero, (N,)."""
+    return round_half_away(b.astype(np.float64) / (np.float64(x_scale) * w_scale.astype(np.float64))).astype(dtype)
+
+
+def kernel_operator(trained: Model, k: int, x: Quantisation) -> Operator:
+    """Layer k (a convolution or dense) with the bias and the activation behind it."""
+    layer, behind = trained.layers[k], trained.layers[k + 1:k + 3]
+    w, y = trained.params[f"{layer.name}/w"], next_codes(trained, k)
+    b = trained.params[f"{layer.name}/b" if layer.kind == "dense" else f"{layer.name}_bias/b"]
+    activation = next((after.kind for after in behind if after.kind in ("relu", "relu6")), "none")
+    scale, codes = weight_scale(w), weight_codes(w).astype(np.int8)
+    codes = {"conv2d": lambda: codes.transpose(3, 0, 1, 2), "pointwise": lambda: codes.T[:, None, None],
+             "depthwise2d": lambda: codes, "dense": lambda: codes.T}[layer.kind]()
+    arrays = {"w": np.ascontiguousarray(codes), "w_scale": scale, "bias": bias_codes(b, x.scale, scale, np.int32)}
+    settings = {"stride": layer.settings.get("stride", (1, 1)), "activation": activation}
+    kind = {"pointwise": "conv2d"}.get(layer.kind, layer.kind)
+    return Operator(kind, layer.name, int8_params.channels(x, scale, y, activation), y, arrays, settings)
+
+
+def gru_operator(trained: Model, layer, x: Quantisation, state_bits: int) -> Operator:
+    """The GRU's weights as codes, rows z | r | n, and the records of its step."""
+    w, u, b, c = (trained.params[f"{layer.name}/{key}"] for key in "wubc")
+    w_scale, u_scale = weight_scale(w), weight_scale(u)
+    ranges = trained.stats[f"{layer.name}/ranges"].astype(np.float64)
+    arrays = {"w": np.ascontiguousarray(weight_codes(w).astype(np.int8).T), "w_scale": w_scale,
+              "u": np.ascontiguousarray(weight_codes(u).astype(np.int8).T), "u_scale": u_scale}
+    if state_bits == 16:
+        q = int8_gru.quantisation_s16(*(np.float32(ranges / 32767)))
+        bx = bias_codes(b, x.scale, w_scale, np.int64)
+        arrays |= {"bx": int8_gru.fold_zero_point(bx, arrays["w"], x.zero_point),
+                   "bh": bias_codes(c, q.h.scale, u_scale, np.int64)}
+    else:
+        gx, gh, gates, candidate = map(Quantisation, np.float32(ranges / WEIGHT_MAX))
+        q = int8_gru.GruQuantisation(gx, gh, gates, gh, candidate, Quantisation(1 / 64), Quantisation(1 / 64),
+                                     Quantisation(1 / 128))
+        arrays |= {"bx": bias_codes(b, x.scale, w_scale, np.int32), "bh": bias_codes(c, q.h.scale, u_scale, np.int32)}
+    return Operator("gru", layer.name, int8_gru.gru_of(x, w_scale, u_scale, q, state_bits), q.h, arrays, {"bits": state_bits})
+
+
+def run_gru(op: Operator, x) -> np.ndarray:
+    """x (B, T, D) int8 -> every state (B, T, H), int16 or int8, from a state of zeros."""
+    B, T, _ = x.shape
+    step = int8_gru.gru_step_s16 if op.settings["bits"] == 16 else int8_gru.gru_step_s8
+    weights = [op.arrays[key] for key in ("w", "u", "bx", "bh")]
+    h = np.zeros((B, T + 1, op.arrays["u"].shape[1]), np.int16 if op.settings["bits"] == 16 else np.int8)
+    for t in range(T):
+        h[:, t + 1] = step(x[:, t], h[:, t], *weights, op.record)
+    return h[:, 1:]
+
+
+def run_mean_time(op: Operator, x) -> np.ndarray:
+    """The mean over time without a rounding of its own: the sum has the scale s_h / T. x (B, T, H) -> (B, H) int8."""
+    sum_codes = Quantisation(np.float32(np.float64(op.settings["x"].scale) / x.shape[1]))
+    return int8_reference.quantize(int8_reference.time_sum(x), int8_params.rescale(sum_codes, op.y))
+
+
+RUN = {
+    "features": lambda op, x: int8_reference.quantize_features(x, op.record)[..., None],
+    "conv2d": lambda op, x: int8_reference.conv2d_s8(x, op.arrays["w"], op.arrays["bias"], op.record, op.settings["stride"]),
+    "depthwise2d": lambda op, x: int8_reference.depthwise2d_s8(x, op.arrays["w"], op.arrays["bias"], op.record),
+    "maxpool": lambda op, x: int8_reference.max_pool_s8(x, op.settings["kernel"]),
+    "stack": lambda op, x: x.reshape(*x.shape[:2], -1),
+    "gru": run_gru,
+    "mean_time": run_mean_time,
+    "dense": lambda op, x: int8_reference.dense_s8(x, op.arrays["w"], op.arrays["bias"], op.record),
+    "softmax": lambda op, x: softmax_s8(x, op.record),
+}
+
+
+def run(integers: IntegerModel, features) -> dict:
+    """features (B, T, M) uint16 -> {operator's name: its codes}, all of them; "probabilities" (B, 2) int8 come last."""
+    codes, x = {}, features
+    for op in integers.operators:
+        x = codes[op.name] = RUN[op.kind](op, x)
+    return codes
+
+
+def real(integers: IntegerModel, codes: dict, name: str) -> np.ndarray:
+    """The real values of an operator's codes: scale × (q − zero_point)."""
+    y = next(op.y for op in integers.operators if op.name == name)
+    return np.float64(y.scale) * (codes[name].astype(np.float64) - y.zero_point)
+
+
+def logits(integers: IntegerModel, features, batch_size: int = 32) -> np.ndarray:
+    """features (N, T, M) uint16 -> real values of the last dense layer's codes, (N, K) float64, a batch at a time."""
+    name = integers.operators[-2].name
+    return np.concatenate([real(integers, run(integers, features[i:i + batch_size]), name)
+                           for i in range(0, len(features), batch_size)])
