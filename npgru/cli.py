@@ -8,8 +8,9 @@ from pathlib import Path
 from . import __version__
 
 
-STAGES = ("teacher", "distil", "prune")                  # recipe.STAGES and PRODUCTS, which cost an import of NumPy
-PRODUCTS = ("teacher", "student", "pruned")
+STAGES = ("teacher", "distil", "prune", "calibrate", "quantise")      # recipe.STAGES and PRODUCTS, whose import costs time
+PRODUCTS = ("teacher", "student", "pruned", "calibrated", "quantised")
+DEFAULT_STAGES = ("teacher", "distil", "prune", "quantise")
 
 
 def positive(text: str) -> int:
@@ -120,6 +121,13 @@ def run_evaluate(args) -> int:
     return 0
 
 
+def run_report(args) -> int:
+    from . import report
+    path = report.write_report(Path(args.run_folder), args.data and Path(args.data), args.threads, progress_bar)
+    print(f"{path}: open it in a browser; its figures are in {path.parent / 'figures'} as PNG and SVG")
+    return 0
+
+
 def run_synth(args) -> int:
     from . import synth
     corpus = synth.write_corpus(Path(args.folder), args.clips, args.seed, progress=progress_bar)
@@ -168,8 +176,9 @@ def train_command(commands) -> None:
         "npgru train recordings -o run --seed 1")
     p.add_argument("data", nargs="?", metavar="DATA", help="folder or .csv file; none: a synthetic corpus in RUN")
     p.add_argument("-o", "--output", default="npgru_run", metavar="RUN", help="the run's folder (default: %(default)s)")
-    p.add_argument("--stages", type=stages, default=list(STAGES), metavar="LIST",
-                   help=f"comma-separated, of {', '.join(STAGES)} (default: all); a finished one is not repeated")
+    p.add_argument("--stages", type=stages, default=list(DEFAULT_STAGES), metavar="LIST",
+                   help=f"of {', '.join(STAGES)} (default: {','.join(DEFAULT_STAGES)}); calibrate quantises without "
+                   "training; a finished one is not repeated")
     p.add_argument("--seed", type=seed_number, metavar="S", help="of every random number (default: 0)")
     p.add_argument("--clips", type=positive, default=512, metavar="N",
                    help="training clips of the synthetic corpus, when there is no DATA (default: %(default)s)")
@@ -195,6 +204,18 @@ def evaluate_command(commands) -> None:
     p.add_argument("--json", action="store_true", help="print one JSON object")
     p.add_argument("--scores", metavar="CSV", help="write a score for each clip")
     data_options(p)
+
+
+def report_command(commands) -> None:
+    p = add_command(
+        commands, "report", run_report, "Show a run as one HTML page: what each stage costs and is worth, where it errs.",
+        "RUN: a run folder with at least one finished stage; DATA: only if the data is no longer where it was trained on",
+        "RUN/report.html, which needs no other file, and RUN/figures/*.png, *.svg",
+        "npgru report run")
+    p.add_argument("run_folder", metavar="RUN", help="run folder")
+    p.add_argument("data", nargs="?", metavar="DATA", help="folder or .csv file (default: what the run was trained on)")
+    p.add_argument("--threads", type=positive, default=os.cpu_count() or 1, metavar="N",
+                   help="threads that decode sound and compute features; never changes a result (default: all cores)")
 
 
 def features_command(commands) -> None:
@@ -232,7 +253,7 @@ def parser() -> argparse.ArgumentParser:
                                   epilog="npgru COMMAND --help tells what goes in, what comes out, and an example.")
     top.add_argument("--version", action="version", version=f"npgru {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (train_command, evaluate_command, features_command, synth_command):
+    for add in (train_command, evaluate_command, report_command, features_command, synth_command):
         add(commands)
     return top
 
