@@ -4,7 +4,7 @@ Each record has the fields of the C struct npgru_<name> in csrc/npgru_int8.h; si
 The functions say how TensorFlow Lite 2.14 derives the numbers: which quotients are of float32 and which of
 double decides about the last bit. f32() rounds to float; QM is fixed_point.quantize_multiplier.
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -127,10 +127,14 @@ def channels(x: Quantisation, w_scale, y: Quantisation, activation="none", bits=
 
 
 def dense_per_tensor(x: Quantisation, w_scale, n_out: int, y: Quantisation, activation="none", bits=8) -> Channels:
-    """FULLY_CONNECTED, one weight scale: d = double(f32(s_x s_w)) / double(s_y), the same for all n_out outputs."""
-    product = np.float64(np.float32(x.scale) * np.float32(w_scale))
-    d = np.full(n_out, product / np.float64(np.float32(y.scale)))
-    return Channels(x.zero_point, y.zero_point, *clamp(y, activation, bits), *quantize_multiplier(d), d)
+    """FULLY_CONNECTED, one weight scale: d = double(f32(s_x s_w)) / double(s_y), the same for all n_out outputs.
+
+    litert-ref's real multiplier is that of `channels`: there the product is of doubles.
+    """
+    per_channel = channels(x, np.full(n_out, w_scale, np.float32), y, activation, bits)
+    d = np.float64(np.float32(x.scale) * np.float32(w_scale)) / np.float64(np.float32(y.scale))
+    q, shift = quantize_multiplier(np.full(n_out, d))
+    return replace(per_channel, multiplier=q, shift=shift)
 
 
 def sum_of(x1: Quantisation, x2: Quantisation, y: Quantisation, activation="none", bits=8) -> Sum:

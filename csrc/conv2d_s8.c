@@ -1,0 +1,50 @@
+/* CONV_2D, int8: npgru/int8_reference.py, conv2d_s8. */
+#include "checks.h"
+#include "cortex_m.h"
+
+/* sum over the window at (b, t, m) of (x - x_zero_point) w; what lies outside x adds 0. t, m: may be negative. */
+static int32_t window_sum(const npgru_window *s, int32_t x_zero_point, const int8_t *x, const int8_t *w, int32_t t, int32_t m)
+{
+    const int32_t C = s->in_channels;
+    int32_t acc = 0;
+    for (int32_t i = 0; i < s->kernel_t; i++) {
+        if (t + i < 0 || t + i >= s->in_t) continue;
+        for (int32_t j = 0; j < s->kernel_m; j++) {
+            if (m + j < 0 || m + j >= s->in_m) continue;
+            const int8_t *x_pixel = x + ((t + i) * s->in_m + m + j) * C, *w_tap = w + (i * s->kernel_m + j) * C;
+            for (int32_t c = 0; c < C; c++)
+                acc += (x_pixel[c] - x_zero_point) * w_tap[c];
+        }
+    }
+    return acc;
+}
+
+static npgru_status check(const npgru_conv2d_params *p, const int32_t *bias)
+{
+    const npgru_window *s = &p->window;
+    if (!npgru_good_window(s)) return NPGRU_BAD_SHAPE;
+    const int64_t n_terms = (int64_t)s->kernel_t * s->kernel_m * s->in_channels;
+    if (n_terms > NPGRU_MAX_TERMS) return NPGRU_BAD_SHAPE;               /* so w has below 2^31 elements */
+    const npgru_status status = npgru_check_channels(&p->channels, s->out_channels, 8);
+    return status != NPGRU_OK ? status : npgru_check_bias(bias, s->out_channels);
+}
+
+npgru_status npgru_conv2d_s8(const npgru_conv2d_params *p, const int8_t *x, const int8_t *w, const int32_t *bias, int8_t *y)
+{
+    const npgru_window *s = &p->window;
+    const npgru_channels *c = &p->channels;
+    const npgru_status status = check(p, bias);
+    if (status != NPGRU_OK) return status;
+    const int32_t x_size = s->in_t * s->in_m * s->in_channels, w_size = s->kernel_t * s->kernel_m * s->in_channels;
+
+    for (int32_t b = 0; b < s->batch; b++)
+        for (int32_t t = 0; t < s->out_t; t++)
+            for (int32_t m = 0; m < s->out_m; m++)
+                for (int32_t n = 0; n < s->out_channels; n++) {
+                    const int32_t acc = window_sum(s, c->x_zero_point, x + b * x_size, w + n * w_size,
+                                                   t * s->stride_t - s->pad_t, m * s->stride_m - s->pad_m);
+                    const int32_t code = cm_mbq(acc + (bias ? bias[n] : 0), c->multiplier[n], c->shift[n]);
+                    *y++ = (int8_t)cm_clamp(cm_qadd(code, c->y_zero_point), c->y_min, c->y_max);
+                }
+    return NPGRU_OK;
+}

@@ -1,0 +1,154 @@
+/* The DSP instructions of Cortex-M4, M7, M33 and M55 under one name each: the core's own where it has them,
+   the same bits in C elsewhere; then TensorFlow Lite's requantisation (npgru/fixed_point.py).
+   Two 16-bit halves travel in a uint32_t: low half first. "Wraps" means modulo 2^32.
+   Conversions of an out-of-range value to a signed type keep its low bits, and signed right shifts floor: C99 leaves
+   both to the compiler, every one we know does so, and both are checked here. */
+#ifndef NPGRU_CORTEX_M_H
+#define NPGRU_CORTEX_M_H
+
+#include <stdint.h>
+
+typedef char cm_right_shift_must_floor[(-3 >> 1) == -2 ? 1 : -1];
+typedef char cm_conversion_must_wrap[(int32_t)0x80000000u < 0 && (int16_t)0x18000 < 0 ? 1 : -1];
+
+static inline int32_t cm_low(uint32_t pair) { return (int16_t)pair; }
+static inline int32_t cm_high(uint32_t pair) { return (int16_t)(pair >> 16); }
+
+static inline uint32_t cm_pair(int32_t low, int32_t high)          /* PKHBT: the low halves of both */
+{
+    return ((uint32_t)low & 0xFFFFu) | ((uint32_t)high << 16);
+}
+
+static inline int32_t cm_clamp(int32_t x, int32_t low, int32_t high)
+{
+    return x < low ? low : x > high ? high : x;
+}
+
+static inline int32_t cm_add_wrapping(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }
+
+static inline int32_t cm_saturated(int64_t x)
+{
+    return x < INT32_MIN ? INT32_MIN : x > INT32_MAX ? INT32_MAX : (int32_t)x;
+}
+
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#include <arm_acle.h>
+
+static inline uint32_t cm_sxtb16(uint32_t x) { return (uint32_t)__sxtb16((int8x4_t)x); }
+static inline uint32_t cm_uxtb16(uint32_t x) { return (uint32_t)__uxtb16((uint8x4_t)x); }
+static inline int32_t cm_smuad(uint32_t a, uint32_t b) { return __smuad((int16x2_t)a, (int16x2_t)b); }
+static inline int32_t cm_smlad(uint32_t a, uint32_t b, int32_t c) { return __smlad((int16x2_t)a, (int16x2_t)b, c); }
+static inline int32_t cm_smlabb(uint32_t a, uint32_t b, int32_t c) { return __smlabb((int32_t)a, (int32_t)b, c); }
+static inline int32_t cm_smlabt(uint32_t a, uint32_t b, int32_t c) { return __smlabt((int32_t)a, (int32_t)b, c); }
+static inline int32_t cm_smlatb(uint32_t a, uint32_t b, int32_t c) { return __smlatb((int32_t)a, (int32_t)b, c); }
+static inline int32_t cm_smlatt(uint32_t a, uint32_t b, int32_t c) { return __smlatt((int32_t)a, (int32_t)b, c); }
+static inline int32_t cm_qadd(int32_t a, int32_t b) { return __qadd(a, b); }
+static inline int32_t cm_qsub(int32_t a, int32_t b) { return __qsub(a, b); }
+
+static inline int32_t cm_smmul(int32_t a, int32_t b)
+{
+    int32_t y;
+    __asm__("smmul %0, %1, %2" : "=r"(y) : "r"(a), "r"(b));
+    return y;
+}
+
+static inline int32_t cm_smmulr(int32_t a, int32_t b)
+{
+    int32_t y;
+    __asm__("smmulr %0, %1, %2" : "=r"(y) : "r"(a), "r"(b));
+    return y;
+}
+
+#else
+
+static inline uint32_t cm_sxtb16(uint32_t x)                       /* bytes 0 and 2, signed, as a pair */
+{
+    return cm_pair((int8_t)x, (int8_t)(x >> 16));
+}
+
+static inline uint32_t cm_uxtb16(uint32_t x) { return x & 0x00FF00FFu; }       /* bytes 0 and 2, unsigned */
+
+static inline int32_t cm_smlabb(uint32_t a, uint32_t b, int32_t c)             /* c + low low; wraps */
+{
+    return cm_add_wrapping(c, cm_low(a) * cm_low(b));
+}
+
+static inline int32_t cm_smlabt(uint32_t a, uint32_t b, int32_t c)             /* c + low high; wraps */
+{
+    return cm_add_wrapping(c, cm_low(a) * cm_high(b));
+}
+
+static inline int32_t cm_smlatb(uint32_t a, uint32_t b, int32_t c)             /* c + high low; wraps */
+{
+    return cm_add_wrapping(c, cm_high(a) * cm_low(b));
+}
+
+static inline int32_t cm_smlatt(uint32_t a, uint32_t b, int32_t c)             /* c + high high; wraps */
+{
+    return cm_add_wrapping(c, cm_high(a) * cm_high(b));
+}
+
+static inline int32_t cm_smlad(uint32_t a, uint32_t b, int32_t c)              /* c + low low + high high; wraps */
+{
+    return cm_smlatt(a, b, cm_smlabb(a, b, c));
+}
+
+static inline int32_t cm_smuad(uint32_t a, uint32_t b) { return cm_smlad(a, b, 0); }
+
+static inline int32_t cm_qadd(int32_t a, int32_t b) { return cm_saturated((int64_t)a + b); }
+static inline int32_t cm_qsub(int32_t a, int32_t b) { return cm_saturated((int64_t)a - b); }
+static inline int32_t cm_smmul(int32_t a, int32_t b) { return (int32_t)(((int64_t)a * b) >> 32); }     /* floors */
+
+static inline int32_t cm_smmulr(int32_t a, int32_t b)                          /* nearest, halves up */
+{
+    return (int32_t)(((int64_t)a * b + 0x80000000LL) >> 32);
+}
+
+#endif
+
+/* SSAT to 1..32 bits, USAT to 0..31: macros, because the instruction holds the number of bits. */
+#if defined(__ARM_FEATURE_SAT) && __ARM_FEATURE_SAT            /* the built-ins: GCC's __ssat fails -Wsign-conversion */
+#define CM_SSAT(x, bits) ((int32_t)__builtin_arm_ssat((x), (bits)))
+#define CM_USAT(x, bits) ((int32_t)__builtin_arm_usat((x), (bits)))
+#else
+#define CM_SSAT(x, bits) cm_clamp((x), (int32_t)(-0x7FFFFFFF - 1) >> (32 - (bits)), (int32_t)0x7FFFFFFF >> (32 - (bits)))
+#define CM_USAT(x, bits) cm_clamp((x), 0, (int32_t)((1u << (bits)) - 1u))
+#endif
+
+static inline int32_t cm_shift_left(int32_t x, int32_t n) { return (int32_t)((uint32_t)x << n); }      /* 0..31; wraps */
+
+/* SRDHM: a b / 2^31, halves up, (-2^31)^2 saturated. Source: gemmlowp fixedpoint.h, whose two cases are one floor. */
+static inline int32_t cm_srdhm(int32_t a, int32_t b)
+{
+    if (a == b && a == INT32_MIN) return INT32_MAX;
+    return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
+}
+
+/* RDP: x / 2^e, halves away from zero; e in 0..31. */
+static inline int32_t cm_rdp(int32_t x, int32_t e)
+{
+    const int64_t half = ((int64_t)1 << e) >> 1;
+    return (int32_t)(x >= 0 ? (x + half) >> e : -((half - x) >> e));
+}
+
+/* MBQ: x q 2^(shift - 31), double rounding; q >= 0, shift in -31..31. */
+static inline int32_t cm_mbq(int32_t x, int32_t q, int32_t shift)
+{
+    const int32_t left = shift > 0 ? shift : 0;
+    return cm_rdp(cm_srdhm(cm_shift_left(x, left), q), left - shift);
+}
+
+/* MBQ1: the same, rounded once, halves up; the low 32 bits; shift in -31..30. */
+static inline int32_t cm_mbq1(int32_t x, int32_t q, int32_t shift)
+{
+    return (int32_t)(((int64_t)x * q + ((int64_t)1 << (30 - shift))) >> (31 - shift));
+}
+
+/* MBQ64: 64-bit x with the upper half of q, low 32 bits; |x| < 2^48, q >= 0, shift in -31..14. */
+static inline int32_t cm_mbq64(int64_t x, int32_t q, int32_t shift)
+{
+    const int32_t r = q < 0x7FFF0000 ? (q + (1 << 15)) >> 16 : 0x7FFF;
+    return (int32_t)((x * r + ((int64_t)1 << (14 - shift))) >> (15 - shift));
+}
+
+#endif
