@@ -1,13 +1,14 @@
 """A fake-quantised network -> integers only: codes, multipliers and shifts; and their forward pass.
 
-What is frozen here is what compress.py put on its grids: no range is looked for again. `run` is the reference in
-NumPy, operator by operator of int8_reference.py.
+What is frozen here is what compress.py put on its grids: no range is looked for again. `run` goes operator by operator,
+by int8_reference.py in NumPy or by its twin in C.
 """
 from dataclasses import dataclass
+from types import SimpleNamespace
 
 import numpy as np
 
-from . import int8_gru, int8_params, int8_reference
+from . import int8_gru, int8_params, int8_reference, kernels, kernels_int8
 from .checkpoint import Model
 from .int8_nonlinear import softmax_s8
 from .int8_params import Quantisation
@@ -119,10 +120,14 @@ def gru_operator(trained: Model, layer, x: Quantisation, state_bits: int) -> Ope
     return Operator("gru", layer.name, int8_gru.gru_of(x, w_scale, u_scale, q, state_bits), q.h, arrays, {"bits": state_bits})
 
 
-def run_gru(op: Operator, x) -> np.ndarray:
+REFERENCE = SimpleNamespace(**vars(int8_reference), softmax_s8=softmax_s8, gru_step_s16=int8_gru.gru_step_s16,
+                            gru_step_s8=int8_gru.gru_step_s8)
+
+
+def run_gru(ops, op: Operator, x) -> np.ndarray:
     """x (B, T, D) int8 -> every state (B, T, H), int16 or int8, from a state of zeros."""
     B, T, _ = x.shape
-    step = int8_gru.gru_step_s16 if op.settings["bits"] == 16 else int8_gru.gru_step_s8
+    step = ops.gru_step_s16 if op.settings["bits"] == 16 else ops.gru_step_s8
     weights = [op.arrays[key] for key in ("w", "u", "bx", "bh")]
     h = np.zeros((B, T + 1, op.arrays["u"].shape[1]), np.int16 if op.settings["bits"] == 16 else np.int8)
     for t in range(T):
@@ -130,30 +135,34 @@ def run_gru(op: Operator, x) -> np.ndarray:
     return h[:, 1:]
 
 
-def run_mean_time(op: Operator, x) -> np.ndarray:
+def run_mean_time(ops, op: Operator, x) -> np.ndarray:
     """The mean over time without a rounding of its own: the sum has the scale s_h / T. x (B, T, H) -> (B, H) int8."""
     sum_codes = Quantisation(np.float32(np.float64(op.settings["x"].scale) / x.shape[1]))
-    return int8_reference.quantize(int8_reference.time_sum(x), int8_params.rescale(sum_codes, op.y))
+    return ops.quantize(int8_reference.time_sum(x), int8_params.rescale(sum_codes, op.y))
 
 
 RUN = {
-    "features": lambda op, x: int8_reference.quantize_features(x, op.record)[..., None],
-    "conv2d": lambda op, x: int8_reference.conv2d_s8(x, op.arrays["w"], op.arrays["bias"], op.record, op.settings["stride"]),
-    "depthwise2d": lambda op, x: int8_reference.depthwise2d_s8(x, op.arrays["w"], op.arrays["bias"], op.record),
-    "maxpool": lambda op, x: int8_reference.max_pool_s8(x, op.settings["kernel"]),
-    "stack": lambda op, x: x.reshape(*x.shape[:2], -1),
+    "features": lambda ops, op, x: ops.quantize_features(x, op.record)[..., None],
+    "conv2d": lambda ops, op, x: ops.conv2d_s8(x, op.arrays["w"], op.arrays["bias"], op.record, op.settings["stride"]),
+    "depthwise2d": lambda ops, op, x: ops.depthwise2d_s8(x, op.arrays["w"], op.arrays["bias"], op.record),
+    "maxpool": lambda ops, op, x: ops.max_pool_s8(x, op.settings["kernel"]),
+    "stack": lambda ops, op, x: x.reshape(*x.shape[:2], -1),
     "gru": run_gru,
     "mean_time": run_mean_time,
-    "dense": lambda op, x: int8_reference.dense_s8(x, op.arrays["w"], op.arrays["bias"], op.record),
-    "softmax": lambda op, x: softmax_s8(x, op.record),
+    "dense": lambda ops, op, x: ops.dense_s8(x, op.arrays["w"], op.arrays["bias"], op.record),
+    "softmax": lambda ops, op, x: ops.softmax_s8(x, op.record),
 }
 
 
-def run(integers: IntegerModel, features) -> dict:
-    """features (B, T, M) uint16 -> {operator's name: its codes}, all of them; "probabilities" (B, 2) int8 come last."""
+def run(integers: IntegerModel, features, backend: str | None = None) -> dict:
+    """features (B, T, M) uint16 -> {operator's name: its codes}, all of them; "probabilities" (B, 2) int8 come last.
+
+    backend    "c", "numpy" or None, the best there is; all give the same integers
+    """
+    ops = kernels_int8 if kernels.choose_backend(backend) == "c" else REFERENCE
     codes, x = {}, features
     for op in integers.operators:
-        x = codes[op.name] = RUN[op.kind](op, x)
+        x = codes[op.name] = RUN[op.kind](ops, op, x)
     return codes
 
 

@@ -4,7 +4,7 @@ import pytest
 from gradcheck import worst_gradient_error
 from tolerances import FOLDED_REL_ERROR, LOGIT_STEPS, NETWORK_GRADIENT_REL_ERROR
 
-from npgru import checkpoint, compress, dataset, int8, loss, model
+from npgru import checkpoint, compress, dataset, int8, kernels, loss, model
 from npgru.compress import QuantisationConfig
 from npgru.features import FrontEnd
 from npgru.layers import fake_quant
@@ -94,6 +94,18 @@ def test_every_tensor_can_be_seen_and_has_the_type_of_its_codes(bits, dtype, rng
     assert codes["conv"].shape == (3, 17, 16, 5) and codes["probabilities"].shape == (3, 2)
     total = (codes["probabilities"].astype(int) + 128).sum(axis=1)
     assert (np.abs(total - 256) <= 1).all()
+
+
+@pytest.mark.skipif(not kernels.AVAILABLE, reason="kernels not built")
+@pytest.mark.parametrize("config", SIZES)
+@pytest.mark.parametrize("bits", [8, 16])
+def test_c_and_numpy_give_the_same_integers_everywhere(config, bits, rng):
+    integers = int8.freeze(quantised(trained(config, clips(rng, 16), rng), clips(rng, 32)), bits)
+    x = clips(rng, 3)
+    x[0], x[1, ::2] = 0, 65535
+    expected, found = (int8.run(integers, x, backend) for backend in ("numpy", "c"))
+    for name, codes in expected.items():
+        assert codes.dtype == found[name].dtype and np.array_equal(codes, found[name]), name
 
 
 def test_pruned_weights_are_zero_in_the_integers(rng):
