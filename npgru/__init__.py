@@ -15,7 +15,7 @@ The map; a module imports only modules above it:
     corpus          clips -> which class is the target, who is in which split
     feature_cache   a clip's features on disk, keyed by content and configuration
     dataset         clips -> features, bad files reported and skipped; seeded batches
-    layers          conv2d depthwise2d batchnorm activations pool gru dense dropout: forward and backward together
+    layers          conv2d depthwise2d ... gru dense, and their quantised forms: forward and backward together
     model           the network as a list of layers: init, forward, backward over the reversed list
     loss            (logits, targets) -> (loss, dlogits)
     optimiser       Adam on {name: array}
@@ -23,10 +23,23 @@ The map; a module imports only modules above it:
     config          frozen dataclasses <-> TOML
     checkpoint      one file, no pickle: weights, optimiser state, layer list, FrontEnd
     feature_files   sound files -> arrays of features on disk
+    fixed_point     integers times real numbers: the quantised multiplier and its roundings
+    int8_params     scales -> the numbers of an integer operator: multipliers, zero points, clamps
+    int8_reference  THE SPECIFICATION: every integer operator in NumPy, its formula and its rounding
+    int8_nonlinear  the specification of LOGISTIC, TANH and SOFTMAX
+    int8_gru        the specification of a GRU step, composed of those operators
+    kernels_int8    the compiled integer operators under the names of their NumPy twins
+    tflite_writer   tensors and operators -> the bytes of a .tflite file
+    int8            a network on the integers' grids -> codes, multipliers, shifts; its forward pass in integers
     evaluate        a trained model on clips -> scores
     train           the loop, once: epochs, validation, the epoch to keep
-    compress        pruning: masks on single weights, or whole channels, which are then removed
-    recipe          the paper as stages over train; the run folder; resumes where it stopped
+    compress        layer list -> layer list: pruning, folding of batch-norm, fake quantisation
+    stages          the paper's stages: the configuration of each, and what it brings to the loop
+    recipe          a run: the stages one after the other in one folder; resumes where it stopped
+    costs           what a network costs: parameters, multiply-adds, zeros, bytes
+    figures         arrays and words -> matplotlib figures, the same bytes every time
+    evidence        a run and its clips -> every stage scored, the hardest clips, the curves
+    report          evidence and figures -> report.html
     cli             the commands: arguments only, no maths
 
 Notation, the same everywhere: B batch, T frames, M mel bands, C channels, D input features, H hidden units,
