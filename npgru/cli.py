@@ -73,6 +73,7 @@ def run_train(args) -> int:
         print(config.to_toml(plan), end="")
         return 0
     run = Path(args.output)
+    synth.check_request(args.clips, plan.seed)
     data_name = args.data or f"synthetic corpus of {args.clips} clips"
     recipe.check_run_folder(run, plan, data_name)
     unfinished = [stage for stage in args.stages if not recipe.stage_path(run, stage).is_file()]

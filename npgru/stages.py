@@ -77,8 +77,11 @@ class Recipe:
     def __post_init__(self):
         if not 0 <= self.seed < 2**63:
             raise ValueError(f"seed={self.seed!r}; accepted: 0 to 2^63 - 1")
-        if not 0 < self.clip_s <= 60:
-            raise ValueError(f"clip_s={self.clip_s!r}; accepted: above 0, at most 60")
+        shortest_s = self.front_end.window_len / self.front_end.sample_rate_hz
+        if not shortest_s <= self.clip_s <= 60:
+            raise ValueError(f"clip_s={self.clip_s!r}; accepted: {shortest_s:g} (one window) to 60")
+        for network in (self.teacher.network, self.distil.network):
+            model.build(network, self.front_end.mel_n_channels)           # raises where the sizes do not fit together
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,8 @@ def n_clips_per_split(n_train_clips: int) -> tuple[int, int, int]:
     return n_train_clips, max(12, n_train_clips // 4), max(12, n_train_clips // 4)
 
 
-def _check_request(n_train_clips, seed):
+def check_request(n_train_clips: int, seed: int) -> None:
+    """raises ValueError for a number of clips or a seed that write_corpus would refuse."""
     if not N_CLIPS[0] <= n_train_clips <= N_CLIPS[1]:
         raise ValueError(f"{n_train_clips} training clips asked for; a corpus has {N_CLIPS[0]} to {N_CLIPS[1]} of them")
     if seed < 0:
@@ -241,7 +242,7 @@ def write_corpus(folder: Path, n_train_clips: int, seed: int,
     Interrupted, the same call completes the corpus; finished, it writes only what is missing.
     """
     folder, request = Path(folder), {"n_train_clips": n_train_clips, "seed": seed, "version": GENERATOR_VERSION}
-    _check_request(n_train_clips, seed)
+    check_request(n_train_clips, seed)
     finished = _check_folder(folder, request)
     folder.mkdir(parents=True, exist_ok=True)
     if finished is None:
