@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 import tomli_w
+from threadpoolctl import threadpool_limits
 
 from . import __version__, checkpoint, dataset, kernels, metrics, train
 from .checkpoint import CheckpointError, write_atomically
@@ -136,6 +137,7 @@ def stage_before(run: Path, stage: str) -> str | None:
     return finished[0] if finished else None
 
 
+@threadpool_limits.wrap(limits=1)                 # initial weights and calibration, too: BLAS sums depend on its threads
 def run_stage(run: Path, stage: str, recipe: Recipe, loaded: Loaded, after_epoch: Callable[[str, train.State, int], None]) -> Path:
     """Train one stage, from where the folder left it; returns the finished checkpoint.
 
