@@ -1,7 +1,7 @@
 """The witnesses: runtimes that execute a .tflite file with TensorFlow Lite's reference kernels.
 
 A test that asks for `witness` runs once per profile whose runtime is installed. Where none can be, it is skipped;
-with NPGRU_CONFORMANCE=1 the runtime that the extra `conformance` pins for this Python must be there, or the test fails.
+with NPGRU_CONFORMANCE=1 it runs with the runtime that the extra `conformance` pins for this Python, or it fails.
 """
 import importlib
 import os
@@ -12,6 +12,8 @@ import pytest
 
 MODULES = {"tflm": "tflite_runtime.interpreter", "litert-ref": "ai_edge_litert.interpreter"}
 PINNED = "tflm" if sys.version_info < (3, 12) and sys.platform == "linux" else "litert-ref"
+
+MUST_RUN = os.environ.get("NPGRU_CONFORMANCE") == "1"        # then with the pinned runtime, and no test is skipped
 
 
 class Witness:
@@ -38,13 +40,13 @@ def witness_of(profile):
         return Witness(profile)
     except ImportError as error:
         message = f"{MODULES[profile]} cannot be imported ({error}); install the extra 'conformance'"
-        if os.environ.get("NPGRU_CONFORMANCE") == "1" and profile == PINNED:
+        if MUST_RUN and profile == PINNED:
             pytest.fail(message)
         pytest.skip(message)
 
 
-@pytest.fixture(scope="session", params=list(MODULES))
+@pytest.fixture(scope="session", params=[PINNED] if MUST_RUN else list(MODULES))
 def witness(request):
-    if request.param == "tflm" and int(np.__version__.split(".")[0]) >= 2 and os.environ.get("NPGRU_CONFORMANCE") != "1":
+    if request.param == "tflm" and int(np.__version__.split(".")[0]) >= 2 and not MUST_RUN:
         pytest.skip(f"tflite-runtime 2.14 needs numpy<2, here is {np.__version__}")
     return witness_of(request.param)
