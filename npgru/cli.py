@@ -68,6 +68,7 @@ def configured(args):
 
 def run_train(args) -> int:
     from . import config, recipe, synth
+    from .backend import Backend
     plan = configured(args)
     if args.print_config:
         print(config.to_toml(plan), end="")
@@ -91,7 +92,7 @@ def run_train(args) -> int:
     print(f"{len(data.y_train)} training clips ({data.y_train.sum()} targets), {len(data.y_validation)} for validation "
           f"({data.y_validation.sum()} targets)", flush=True)
     for stage in unfinished:
-        path = recipe.run_stage(run, stage, plan, loaded, tell_epoch)
+        path = recipe.run_stage(run, stage, plan, loaded, tell_epoch, Backend(args.backend, args.threads))
         print(f"finished: {path}", flush=True)
     print(f"next: npgru evaluate {run} {folder} --split Test_Set")
     return 0
@@ -163,7 +164,8 @@ def add_command(commands, name, run, summary, goes_in, comes_out, example):
 def data_options(parser) -> None:
     """Options of every command that reads a corpus."""
     parser.add_argument("--threads", type=positive, default=os.cpu_count() or 1, metavar="N",
-                        help="threads that decode sound and compute features; never changes a result (default: all cores)")
+                        help="threads that decode sound, compute features and train; never changes a result "
+                        "(default: all cores)")
     parser.add_argument("--strict", action="store_true", help="stop at the first bad file instead of skipping it")
     parser.add_argument("--target", metavar="NAME", help="folder or label of the target, where there are several")
 
@@ -186,6 +188,8 @@ def train_command(commands) -> None:
     p.add_argument("--config", metavar="FILE", help="TOML configuration; options not in it keep their defaults")
     p.add_argument("--set", action="append", default=[], metavar="KEY=VALUE",
                    help="one option of the configuration, for example teacher.training.epochs=10 (several allowed)")
+    p.add_argument("--backend", choices=["c", "numpy"], help="what trains: the C kernels or the NumPy layers; their last bits "
+                   "differ (default: c where it is built)")
     p.add_argument("--print-config", action="store_true", help="print the configuration as TOML and stop")
     data_options(p)
 

@@ -11,9 +11,12 @@ from pathlib import Path
 from cffi import FFI
 
 ROOT = Path(__file__).resolve().parent.parent
-HEADERS = ["csrc/npgru_int8.h", "csrc/host/npgru_host.h"]         # declared to Python; the others are private
+HEADERS = ["csrc/npgru_int8.h", "csrc/host/npgru_host.h", "csrc/train/npgru_train.h"]    # for Python; the others are private
 SOURCES = sorted(path.relative_to(ROOT).as_posix()
-                 for folder in ("csrc", "csrc/host") for path in (ROOT / folder).glob("*.c"))
+                 for folder in ("csrc", "csrc/host", "csrc/train") for path in (ROOT / folder).glob("*.c"))
+
+# sqrtf without errno, and comparisons that raise no flag, can be vector instructions; no result changes
+FLAGS = ["-O3", "-std=c99", "-ffp-contract=off", "-fno-math-errno", "-fno-trapping-math", "-pthread"]
 
 
 def declarations(header):
@@ -32,7 +35,8 @@ ffibuilder.set_source(
     sources=SOURCES,
     include_dirs=["csrc"],
     depends=sorted(path.relative_to(ROOT).as_posix() for path in (ROOT / "csrc").rglob("*.h")),
-    extra_compile_args=[] if sys.platform == "win32" else ["-O3", "-std=c99", "-ffp-contract=off"],
+    extra_compile_args=[] if sys.platform == "win32" else FLAGS,
+    extra_link_args=[] if sys.platform == "win32" else ["-pthread"],
     optional=True,
 )
 

@@ -17,6 +17,7 @@ import tomli_w
 from threadpoolctl import threadpool_limits
 
 from . import __version__, checkpoint, dataset, kernels, metrics, train
+from .backend import Backend
 from .checkpoint import CheckpointError, write_atomically
 from .config import ConfigError, as_table, first_difference, read_toml
 from .evaluate import target_scores
@@ -138,7 +139,8 @@ def stage_before(run: Path, stage: str) -> str | None:
 
 
 @threadpool_limits.wrap(limits=1)                 # initial weights and calibration, too: BLAS sums depend on its threads
-def run_stage(run: Path, stage: str, recipe: Recipe, loaded: Loaded, after_epoch: Callable[[str, train.State, int], None]) -> Path:
+def run_stage(run: Path, stage: str, recipe: Recipe, loaded: Loaded, after_epoch: Callable[[str, train.State, int], None],
+              backend: Backend = Backend()) -> Path:
     """Train one stage, from where the folder left it; returns the finished checkpoint.
 
     after_epoch   called with the stage, the state and the number of epochs, when the epoch's checkpoint is written
@@ -147,12 +149,13 @@ def run_stage(run: Path, stage: str, recipe: Recipe, loaded: Loaded, after_epoch
     last, final, number = stage_path(run, stage, finished=False), stage_path(run, stage), STAGES.index(stage)
     before = stage_before(run, stage)
     plan = PLANS[stage](recipe, before and checkpoint.load_model(stage_path(run, before))[0], loaded.data,
-                        np.random.default_rng([recipe.seed, number, 0]))
+                        np.random.default_rng([recipe.seed, number, 0]), backend)
     header = {"stage": stage, "before": before, "seed": recipe.seed, "data_sha256": fingerprint(loaded.data),
-              "npgru": __version__}
+              "backend": kernels.choose_backend(backend.name), "npgru": __version__}
     if last.is_file():
         state, found = train.load_state(last)
-        for key, what in (("data_sha256", "other clips than these"), ("before", f"stage {found['before']}, not {before}")):
+        for key, what in (("data_sha256", "other clips than these"), ("before", f"stage {found['before']}, not {before}"),
+                          ("backend", f"--backend {found['backend']}, not {header['backend']}")):
             if found[key] != header[key]:
                 raise CheckpointError(f"{last}: stage {stage} was begun with {what}; give back the same, "
                                       "or start another run with -o")
@@ -165,7 +168,7 @@ def run_stage(run: Path, stage: str, recipe: Recipe, loaded: Loaded, after_epoch
         after_epoch(stage, state, plan.training.epochs)
 
     if plan.training:
-        train.train(plan.layers, state, loaded.data, plan.training, plan.objective, [recipe.seed, number], save)
+        train.train(plan.layers, state, loaded.data, plan.training, plan.objective, [recipe.seed, number], save, backend)
     finished = as_model(*plan.finish(state), recipe, loaded)
     scores = target_scores(finished, loaded.data.x_validation)
     checkpoint.save_model(final, finished, {

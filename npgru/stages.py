@@ -6,6 +6,7 @@ import numpy as np
 
 from . import checkpoint, compress, loss, model, train
 from .augment import AugmentConfig
+from .backend import Backend
 from .features import FrontEnd
 from .optimiser import AdamConfig
 from .train import TrainConfig
@@ -104,7 +105,8 @@ def best_of(layers: list) -> Callable:
     return lambda state: (layers, state.best_weights, state.best_stats)
 
 
-def plan_teacher(recipe: Recipe, before, data: train.TrainingData, rng: np.random.Generator) -> Plan:
+def plan_teacher(recipe: Recipe, before, data: train.TrainingData, rng: np.random.Generator,
+                 backend: Backend) -> Plan:
     """From scratch on the labels."""
     config = recipe.teacher
     layers = model.build(config.network, recipe.front_end.mel_n_channels)
@@ -113,20 +115,24 @@ def plan_teacher(recipe: Recipe, before, data: train.TrainingData, rng: np.rando
     return Plan(config.training, layers, lambda: train.fresh_state(layers, rng), objective, best_of(layers))
 
 
-def plan_distil(recipe: Recipe, before: checkpoint.Model, data: train.TrainingData, rng: np.random.Generator) -> Plan:
+def plan_distil(recipe: Recipe, before: checkpoint.Model, data: train.TrainingData, rng: np.random.Generator,
+                backend: Backend) -> Plan:
     """The student from scratch; the teacher sees the very batch that the student sees."""
     config, teacher = recipe.distil, before
     layers = model.build(config.network, recipe.front_end.mel_n_channels)
     weights = train.class_weights_of(data.y_train, config.training)
+    network = backend.network(teacher.layers, data.x_train.shape[1:], config.training.batch_size)
+    params = network.own(teacher.params)
 
     def objective(x, logits, y):
-        teacher_logits, _, _ = model.forward(teacher.layers, teacher.params, teacher.stats, x)
+        teacher_logits, _, _ = network.forward(params, teacher.stats, x)
         return loss.distillation(logits, teacher_logits, y, weights, config.distillation)
 
     return Plan(config.training, layers, lambda: train.fresh_state(layers, rng), train.Objective(objective), best_of(layers))
 
 
-def plan_prune(recipe: Recipe, before: checkpoint.Model, data: train.TrainingData, rng: np.random.Generator) -> Plan:
+def plan_prune(recipe: Recipe, before: checkpoint.Model, data: train.TrainingData, rng: np.random.Generator,
+               backend: Backend) -> Plan:
     """The student goes on with masks; channels that are all zero are taken out at the end."""
     config, layers = recipe.prune, before.layers
     weights = train.class_weights_of(data.y_train, config.training)
@@ -146,14 +152,16 @@ def clean_clips(data: train.TrainingData, config: compress.QuantisationConfig, r
     return data.x_train[rng.permutation(len(data.x_train))[:config.calibration_clips]]
 
 
-def plan_calibrate(recipe: Recipe, before: checkpoint.Model, data: train.TrainingData, rng: np.random.Generator) -> Plan:
+def plan_calibrate(recipe: Recipe, before: checkpoint.Model, data: train.TrainingData, rng: np.random.Generator,
+                   backend: Backend) -> Plan:
     """Ranges only."""
     config = recipe.calibrate.quantisation
     layers, weights, stats = compress.quantisable(before, clean_clips(data, config, rng), config)
     return Plan(None, layers, lambda: train.state_from(weights, stats), None, best_of(layers))
 
 
-def plan_quantise(recipe: Recipe, before: checkpoint.Model, data: train.TrainingData, rng: np.random.Generator) -> Plan:
+def plan_quantise(recipe: Recipe, before: checkpoint.Model, data: train.TrainingData, rng: np.random.Generator,
+                  backend: Backend) -> Plan:
     """The network on the integers' grids goes on; weights that were pruned stay zero."""
     config = recipe.quantise
     layers, weights, stats = compress.quantisable(before, clean_clips(data, config.quantisation, rng), config.quantisation)

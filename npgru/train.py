@@ -8,7 +8,8 @@ from threadpoolctl import threadpool_limits
 
 from . import checkpoint, dataset, loss, metrics, model
 from .augment import AugmentConfig, augment_targets, gate_value
-from .optimiser import AdamConfig, adam_init, adam_step, cosine_decay
+from .backend import Backend
+from .optimiser import AdamConfig, adam_init, cosine_decay
 
 
 @dataclass(frozen=True)
@@ -115,10 +116,11 @@ def class_weights_of(y, config: TrainConfig) -> np.ndarray:
     return loss.balanced_class_weights(y) if config.class_weights == "balanced" else np.ones(2, np.float32)
 
 
-def train_epoch(layers: list, state: State, data: TrainingData, config: TrainConfig, objective: Objective,
+def train_epoch(network, state: State, data: TrainingData, config: TrainConfig, objective: Objective,
                 gate: float, rng: np.random.Generator) -> float:
     """One pass over the training clips in a new order; changes state, returns the mean loss a batch.
 
+    network   of the back end (npgru.backend)
     gate      contrast above which a positive counts as clear (augment.gate_value)
     raises    FloatingPointError when the loss is no longer finite
     """
@@ -130,21 +132,21 @@ def train_epoch(layers: list, state: State, data: TrainingData, config: TrainCon
         x, y = data.x_train[rows].astype(np.float32), data.y_train[rows]
         targets = np.flatnonzero(y == 1)
         x[targets] = augment_targets(x[targets], gate, data.x_train, negatives, config.augment, augment_rng)
-        logits, caches, state.stats = model.forward(layers, state.weights, state.stats, x, dropout_rng)
+        logits, caches, state.stats = network.forward(state.weights, state.stats, x, dropout_rng)
         batch_loss, dlogits = objective.loss(x, logits, y)
         if not np.isfinite(batch_loss):
             raise FloatingPointError(f"the loss became {batch_loss} in epoch {state.epoch + 1}; lower adam.learning_rate")
-        gradients, _ = model.backward(dlogits, caches)
+        gradients, _ = network.backward(dlogits, caches)
         state.step += 1
         decay = cosine_decay(state.step, n_steps) if config.schedule == "cosine" else 1.0
-        adam_step(state.weights, gradients, state.adam_m, state.adam_v, state.step, config.adam, decay)
+        network.adam_step(state.weights, gradients, state.adam_m, state.adam_v, state.step, config.adam, decay)
         objective.after_step(state, n_steps)
         losses.append(batch_loss)
     return float(np.mean(losses))
 
 
 def train(layers: list, state: State, data: TrainingData, config: TrainConfig, objective: Objective, seed: list[int],
-          after_epoch: Callable[[State], None]) -> State:
+          after_epoch: Callable[[State], None], backend: Backend = Backend()) -> State:
     """Train from state.epoch to config.epochs and keep the best epoch, or the last.
 
     seed          what identifies this stage's random numbers; epoch e draws from default_rng([*seed, e]) alone,
@@ -152,18 +154,20 @@ def train(layers: list, state: State, data: TrainingData, config: TrainConfig, o
     after_epoch   called with the state when an epoch is complete: writes the checkpoint, shows progress
     """
     gate = gate_value(data.x_train[data.y_train == 1], config.augment)
+    network = backend.network(layers, data.x_train.shape[1:], config.batch_size)
+    state.weights, state.adam_m, state.adam_v = (network.own(a) for a in (state.weights, state.adam_m, state.adam_v))
     with threadpool_limits(1):
         while state.epoch < config.epochs:
             rng = np.random.default_rng([*seed, state.epoch + 1])
-            train_loss = train_epoch(layers, state, data, config, objective, gate, rng)
-            finish_epoch(layers, state, data, config, train_loss)
+            train_loss = train_epoch(network, state, data, config, objective, gate, rng)
+            finish_epoch(network, state, data, config, train_loss)
             after_epoch(state)
     return state
 
 
-def finish_epoch(layers: list, state: State, data: TrainingData, config: TrainConfig, train_loss: float) -> None:
+def finish_epoch(network, state: State, data: TrainingData, config: TrainConfig, train_loss: float) -> None:
     """Score the validation clips, keep the weights if they are the best so far, add a row to the history."""
-    logits = model.predict(layers, state.weights, state.stats, data.x_validation)
+    logits = network.predict(state.weights, state.stats, data.x_validation)
     validation_loss, _ = loss.cross_entropy(logits, data.y_validation, class_weights_of(data.y_train, config))
     score = metrics.average_precision(data.y_validation, model.target_score(logits))
     state.epoch += 1

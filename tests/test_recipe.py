@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from npgru import checkpoint, int8, recipe
+from npgru import checkpoint, int8, kernels, recipe
 from npgru.config import ConfigError
 
 SMALL = {"teacher.training.epochs": 3, "distil.training.epochs": 2, "prune.training.epochs": 2, "prune.pruning.every_steps": 2,
@@ -136,6 +136,14 @@ def test_another_configuration_or_other_clips_do_not_continue_a_run(finished, co
         assert process.returncode == 1 and "was begun with other clips" in process.stderr
     finally:
         (tmp_path / "quantised.npz").rename(finished / "checkpoints" / "quantised.npz")
+
+
+@pytest.mark.skipif(not kernels.AVAILABLE, reason="kernels not built")
+def test_a_stage_goes_on_with_the_back_end_it_was_begun_with(corpus, tmp_path):
+    stop(corpus, tmp_path / "run", signal.SIGKILL, lambda run: (run / "log.csv").is_file())
+    process = npgru("train", corpus, "-o", tmp_path / "run", "--seed", 3, "--backend", "numpy", *FAST)
+    if process.returncode:                                            # it was not already finished when the signal came
+        assert "was begun with --backend c, not numpy" in process.stderr
 
 
 def test_stages_one_by_one_end_with_the_same_bytes(finished, corpus, tmp_path):

@@ -1,0 +1,27 @@
+/* The kernels in plain C. */
+#include "form.h"
+#include <math.h>
+#include <string.h>
+
+#ifdef _MSC_VER
+#define restrict __restrict
+#endif
+#define KERNEL static
+
+KERNEL inline float multiply_add(float a, float b, float c)
+{
+    return a * b + c;
+}
+
+#include "kernels/arithmetic.h"
+#include "kernels/product.h"
+#include "kernels/product_plain.h"
+#include "kernels/batchnorm.h"
+#include "kernels/conv2d.h"
+#include "kernels/depthwise2d_plain.h"
+#include "kernels/depthwise2d.h"
+#include "kernels/pool.h"
+#include "kernels/gru.h"
+#include "kernels/layers.h"
+
+const npgru_form npgru_form_plain = NPGRU_FORM;
