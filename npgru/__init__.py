@@ -19,6 +19,8 @@ The map; a module imports only modules above it:
     model           the network as a list of layers: init, forward, backward over the reversed list
     loss            (logits, targets) -> (loss, dlogits)
     optimiser       Adam on {name: array}
+    kernels_train   the compiled network: forward, backward and Adam of a layer list, memory and threads
+    backend         who runs a layer list: NumPy or C, under the same names
     metrics         average precision, best F1, intervals by recording
     config          frozen dataclasses <-> TOML
     checkpoint      one file, no pickle: weights, optimiser state, layer list, FrontEnd
@@ -31,6 +33,8 @@ The map; a module imports only modules above it:
     kernels_int8    the compiled integer operators under the names of their NumPy twins
     tflite_writer   tensors and operators -> the bytes of a .tflite file
     int8            a network on the integers' grids -> codes, multipliers, shifts; its forward pass in integers
+    tflite_gru      the GRU as TensorFlow Lite operators: one step, a loop of it, or copies of it
+    export_tflite   IntegerModel -> the bytes of a .tflite file, and its metadata back
     evaluate        a trained model on clips -> scores
     train           the loop, once: epochs, validation, the epoch to keep
     compress        layer list -> layer list: pruning, folding of batch-norm, fake quantisation

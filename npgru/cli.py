@@ -152,6 +152,17 @@ def run_features(args) -> int:
     return 1 if problems else 0
 
 
+def run_export(args) -> int:
+    from . import checkpoint, export_tflite, int8, recipe
+    trained, header = checkpoint.load_model(recipe.find_checkpoint(Path(args.run_folder), args.stage))
+    integers = int8.freeze(trained, args.state_bits)
+    facts = {name: header[name] for name in ("threshold", "seed", "data_sha256", "npgru") if name in header}
+    content = export_tflite.tflite_bytes(integers, args.gru, facts, args.names, args.minimal)
+    checkpoint.write_atomically(Path(args.output), lambda file: file.write(content))
+    print(f"{args.output}: {len(content)} bytes, GRU as {args.gru} with int{args.state_bits} state")
+    return 0
+
+
 def add_command(commands, name, run, summary, goes_in, comes_out, example):
     """A subcommand whose help says what goes in, what comes out, and shows an example."""
     parser = commands.add_parser(name, help=summary, formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -240,6 +251,23 @@ def features_command(commands) -> None:
     p.add_argument("--backend", choices=["c", "numpy"], help="default: c where it is built; the same integers")
 
 
+def export_command(commands) -> None:
+    p = add_command(
+        commands, "export", run_export, "Write a quantised network as a .tflite file.",
+        "RUN: a run folder whose stage quantise or calibrate is finished, or such a checkpoint",
+        "MODEL.tflite, of operators that TensorFlow Lite Micro has; front end, classes, threshold and provenance are inside",
+        "npgru export run -o model.tflite")
+    p.add_argument("run_folder", metavar="RUN", help="run folder or checkpoint")
+    p.add_argument("-o", "--output", required=True, metavar="MODEL", help="the file to write")
+    p.add_argument("--gru", default="while", choices=["while", "unrolled", "step"],
+                   help="a loop; its steps one after another; or one step with its state as input and output, for streaming, "
+                   "without the convolutions (default: %(default)s)")
+    p.add_argument("--state-bits", type=int, default=16, choices=[8, 16], help="of the GRU's gates and state (default: 16)")
+    p.add_argument("--names", action="store_true", help="with the names of the tensors")
+    p.add_argument("--minimal", action="store_true", help="without metadata, and all else that may be left out")
+    p.add_argument("--stage", choices=PRODUCTS, help="which network of the run (default: the last that is finished)")
+
+
 def synth_command(commands) -> None:
     p = add_command(
         commands, "synth", run_synth, "Write a seeded synthetic corpus of Yellowhammer-like songs as sound files.",
@@ -258,7 +286,7 @@ def parser() -> argparse.ArgumentParser:
                                   epilog="npgru COMMAND --help tells what goes in, what comes out, and an example.")
     top.add_argument("--version", action="version", version=f"npgru {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for add in (train_command, evaluate_command, report_command, features_command, synth_command):
+    for add in (train_command, evaluate_command, report_command, export_command, features_command, synth_command):
         add(commands)
     return top
 

@@ -81,8 +81,12 @@ def next_codes(trained: Model, k: int) -> Quantisation:
 
 
 def bias_codes(b, x_scale, w_scale, dtype) -> np.ndarray:
-    """b / (s_x s_w) rounded half away from zero, (N,)."""
-    return round_half_away(b.astype(np.float64) / (np.float64(x_scale) * w_scale.astype(np.float64))).astype(dtype)
+    """b / (s_x s_w) rounded half away from zero, (N,). raises ValueError where that is more than half of an int32."""
+    codes = round_half_away(b.astype(np.float64) / (np.float64(x_scale) * w_scale.astype(np.float64)))
+    if np.abs(codes).max() >= 2**30:
+        raise ValueError(f"a bias of {np.abs(b).max():g} is {np.abs(codes).max():.3g} steps of its accumulator, at most 2^30 "
+                         "are accepted; the layer before was zero in calibration: calibrate on more clips, or train longer")
+    return codes.astype(dtype)
 
 
 def kernel_operator(trained: Model, k: int, x: Quantisation) -> Operator:
@@ -97,7 +101,9 @@ def kernel_operator(trained: Model, k: int, x: Quantisation) -> Operator:
     arrays = {"w": np.ascontiguousarray(codes), "w_scale": scale, "bias": bias_codes(b, x.scale, scale, np.int32)}
     settings = {"stride": layer.settings.get("stride", (1, 1)), "activation": activation}
     kind = {"pointwise": "conv2d"}.get(layer.kind, layer.kind)
-    return Operator(kind, layer.name, int8_params.channels(x, scale, y, activation), y, arrays, settings)
+    record = (int8_params.dense_per_tensor(x, scale[0], 1, y, activation) if layer.kind == "dense" and len(scale) == 1
+              else int8_params.channels(x, scale, y, activation))                     # one output: TFLite sees one scale
+    return Operator(kind, layer.name, record, y, arrays, settings)
 
 
 def gru_operator(trained: Model, layer, x: Quantisation, state_bits: int) -> Operator:

@@ -9,12 +9,12 @@ import pytest
 import soundfile
 from sklearn.metrics import average_precision_score
 
-from npgru import cli, recipe
+from npgru import cli, export_tflite, recipe
 from npgru.features import FrontEnd, log_mel, loudest_slice, to_int16
 from test_recipe import cache, corpus, finished, npgru      # noqa: F401  fixtures
 from tolerances import AP_ABS_ERROR
 
-COMMANDS = ["train", "evaluate", "report", "features", "synth"]
+COMMANDS = ["train", "evaluate", "report", "export", "features", "synth"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -107,6 +107,16 @@ def test_evaluate_of_an_unfinished_run_says_what_to_do(finished, tmp_path, capsy
     last.write_bytes((finished / "checkpoints" / "teacher_last.npz").read_bytes())
     assert cli.main(["evaluate", str(tmp_path), str(tmp_path)]) == 1
     assert str(last) in capsys.readouterr().err
+
+
+def test_export_writes_a_file_with_its_facts_inside(finished, tmp_path, capsys):      # noqa: F811
+    for gru in ("while", "unrolled", "step"):
+        assert cli.main(["export", str(finished), "-o", str(tmp_path / "m.tflite"), "--gru", gru]) == 0
+        assert (tmp_path / "m.tflite").read_bytes()[4:8] == b"TFL3"
+    facts = export_tflite.read_metadata(tmp_path / "m.tflite")
+    assert facts["seed"] == 3 and 0 <= facts["threshold"] <= 1 and "front_end" in facts
+    assert cli.main(["export", str(finished), "-o", str(tmp_path / "t.tflite"), "--stage", "teacher"]) == 1
+    assert "not quantised" in capsys.readouterr().err and not (tmp_path / "t.tflite").exists()
 
 
 def write_song(path, seconds, rng):
