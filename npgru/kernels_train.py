@@ -153,7 +153,7 @@ class Network:
 
     def running_statistics(self, stats: dict, running: np.ndarray, batch: np.ndarray) -> dict:
         """As in model.forward, all batch-norms at once: running, batch (S,), mean and variance of each in turn."""
-        counts = {f"{name}/count": stats[f"{name}/count"] + 1 for name in self.norms}
+        counts = {f"{name}/count": stats[f"{name}/count"] + np.float32(1) for name in self.norms}
         share = np.maximum(1 / np.array([*counts.values()], np.float32), self.least_share)
         after = running + np.repeat(share, self.stats_sizes) * (batch - running)
         return stats | Block(self.stats_shapes, after) | counts          # in the order of stats

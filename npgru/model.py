@@ -207,7 +207,7 @@ def apply_layer(layer: Layer, params: dict, stats: dict, x, rng: np.random.Gener
         weights.append(stats[f"{layer.name}/ranges"])
     y, cache = forward_fn(x, *weights, **settings)
     if forward_fn is batchnorm.batchnorm_forward:
-        stats[f"{layer.name}/count"] = count = stats[f"{layer.name}/count"] + 1
+        stats[f"{layer.name}/count"] = count = stats[f"{layer.name}/count"] + x.dtype.type(1)
         for key, met in zip(("mean", "var"), batchnorm.batch_statistics(cache)):
             move(stats, f"{layer.name}/{key}", met, np.maximum(1 / count, 1 - momentum))
     elif layer.kind == "gru_quantised" and rng is not None:
