@@ -126,7 +126,7 @@ def loudest_slice(path, sample_rate_hz: int, slice_samples: int, start_s: float 
 
     returns (slice_samples,) int16, zeros after the end of a shorter recording
     raises  AudioError; ValueError if slice_samples < 1
-    Source: spec/FRONTEND.md, Convert and Loudest slice.
+    Source: the BioDCASE-Tiny 2025 challenge; see features.loudest_slice_bounds.
     """
     if slice_samples < 1:
         raise ValueError(f"slice_samples={slice_samples}; accepted: at least 1")

@@ -1,8 +1,8 @@
 """Writes layers.npz: every layer's numbers, out of PyTorch, Keras and ONNX.
 
-    python3 -m venv /tmp/golden
-    /tmp/golden/bin/pip install torch==2.13.0 keras==3.15.1 onnx==1.23.2 onnxruntime==1.32.0
-    /tmp/golden/bin/python tests/golden/make_golden_layers.py
+    python3 -m venv golden-env
+    golden-env/bin/pip install torch==2.13.0 keras==3.15.1 onnx==1.23.2 onnxruntime==1.32.0
+    golden-env/bin/python tests/golden/make_golden_layers.py
 
 Inputs and weights are drawn as float16 and stored so: half the bytes, and exact in float32 and float64. Everything is
 computed in float64 and stored as float32, rounded once (6e-8 of each number): the error a test sees is the layer's own.

@@ -1,7 +1,7 @@
 """Writes metrics.npz: keras.metrics.AUC(curve="PR") on both softmax columns, run in Keras itself.
 
-    python -m venv /tmp/keras && /tmp/keras/bin/pip install keras torch
-    KERAS_BACKEND=torch /tmp/keras/bin/python tests/golden/make_golden_metrics.py
+    python -m venv keras-env && keras-env/bin/pip install keras torch
+    KERAS_BACKEND=torch keras-env/bin/python tests/golden/make_golden_metrics.py
 
 Arrays per case: <case>_y (n,) uint8, <case>_score (n,) float32 of the target's column, <case>_auc (2,) float32: the
 other column as 1 − score, and as softmax wrote it. <case>_n_batches updates, to show that batching changes nothing.
