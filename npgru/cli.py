@@ -10,7 +10,6 @@ from . import __version__
 
 STAGES = ("teacher", "distil", "prune", "calibrate", "quantise")      # recipe.STAGES and PRODUCTS, whose import costs time
 PRODUCTS = ("teacher", "student", "pruned", "calibrated", "quantised")
-DEFAULT_STAGES = ("teacher", "distil", "prune", "quantise")
 
 
 def positive(text: str) -> int:
@@ -190,9 +189,9 @@ def train_command(commands) -> None:
         "npgru train recordings -o run --seed 1")
     p.add_argument("data", nargs="?", metavar="DATA", help="folder or .csv file; none: a synthetic corpus in RUN")
     p.add_argument("-o", "--output", default="npgru_run", metavar="RUN", help="the run's folder (default: %(default)s)")
-    p.add_argument("--stages", type=stages, default=list(DEFAULT_STAGES), metavar="LIST",
-                   help=f"of {', '.join(STAGES)} (default: {','.join(DEFAULT_STAGES)}); calibrate quantises without "
-                   "training; a finished one is not repeated")
+    p.add_argument("--stages", type=stages, default=list(STAGES), metavar="LIST",
+                   help=f"of {', '.join(STAGES)} (default: all); calibrate quantises without training; a finished one "
+                   "is not repeated")
     p.add_argument("--seed", type=seed_number, metavar="S", help="of every random number (default: 0)")
     p.add_argument("--clips", type=positive, default=512, metavar="N",
                    help="training clips of the synthetic corpus, when there is no DATA (default: %(default)s)")

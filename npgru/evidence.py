@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from . import augment, checkpoint, config, costs, dataset, evaluate, int8, metrics, model, recipe, train
+from . import augment, checkpoint, config, costs, dataset, evaluate, export_tflite, int8, metrics, model, recipe, train
 from .audio import printable
 from .clips import normal
 from .corpus import POSITIVE_NAMES
@@ -143,10 +143,12 @@ def finished_stages(run: Path) -> list[tuple]:
 
 @dataclass(frozen=True)
 class Form:
-    """A network as it is run. predict: features (N, T, M) -> (N,) scores; arrays: {"layer/weight": array} that it needs."""
+    """A network as it is run. predict: features (N, T, M) -> (N,) scores; arrays: {"layer/weight": array} that it needs;
+    n_bytes: of its .tflite file, or None for a float network, which has its checkpoint."""
     words: str
     predict: Callable
     arrays: dict
+    n_bytes: int | None = None
 
 
 def forms_of(name: str, trained: checkpoint.Model) -> list[Form]:
@@ -160,7 +162,8 @@ def forms_of(name: str, trained: checkpoint.Model) -> list[Form]:
     for bits in int8.STATE_BITS:
         integers = int8.freeze(trained, bits)
         arrays = {f"{op.name}/{key}": array for op in integers.operators for key, array in op.arrays.items()}
-        forms.append(Form(f", int8, {bits}-bit state", partial(_integer_scores, integers), arrays))
+        forms.append(Form(f", int8, {bits}-bit state", partial(_integer_scores, integers), arrays,
+                          len(export_tflite.tflite_bytes(integers))))
     twin = Form(", its float twin", partial(_float_scores, trained), trained.params)
     return [twin, *forms] if name == "quantise" else forms[-1:]
 
@@ -188,13 +191,11 @@ def scored_stage(run: Path, name: str, trained: checkpoint.Model, header: dict, 
 
 
 def price(run: Path, name: str, trained: checkpoint.Model, form: Form, x) -> dict:
-    """What a form costs; bytes: of the checkpoint, or of the arrays of integers."""
+    """What a form costs; bytes: of its .tflite file, or of the checkpoint."""
     without_gru, all_kernels = costs.sparsity(trained.layers, form.arrays)
-    in_integers = form.arrays is not trained.params
     return {"n_parameters": costs.n_parameters(trained.layers),
             "multiply_adds": costs.multiply_adds(trained.layers, x.shape[1], x.shape[2]),
-            "bytes": sum(array.nbytes for array in form.arrays.values()) if in_integers
-            else recipe.stage_path(run, name).stat().st_size,
+            "bytes": form.n_bytes or recipe.stage_path(run, name).stat().st_size,
             "compressed_bytes": costs.compressed_bytes(form.arrays), "sparsity": without_gru, "sparsity_all": all_kernels}
 
 
