@@ -40,11 +40,13 @@ The map; a module imports only modules above it:
     compress        layer list -> layer list: pruning, folding of batch-norm, fake quantisation
     stages          the paper's stages: the configuration of each, and what it brings to the loop
     recipe          a run: the stages one after the other in one folder; resumes where it stopped
+    detector        a run folder, a checkpoint or a .tflite file -> what scores clips
     costs           what a network costs: parameters, multiply-adds, zeros, bytes
     figures         arrays and words -> matplotlib figures, the same bytes every time
     evidence        a run and its clips -> every stage scored, the hardest clips, the curves
     report          evidence and figures -> report.html
-    cli             the commands: arguments only, no maths
+    commands        one module a command: its arguments, and the call of what does the work; no maths
+    cli             the command line: all commands, their errors and exit codes
 
 Notation, the same everywhere: B batch, T frames, M mel bands, C channels, D input features, H hidden units,
 K classes, N output features. dx is ∂L/∂x and has x's shape. Units end a name: _hz _s _ms _db _bytes.

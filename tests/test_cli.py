@@ -10,8 +10,9 @@ import soundfile
 from sklearn.metrics import average_precision_score
 
 from npgru import cli, export_tflite, recipe
+from npgru.commands import options
 from npgru.features import FrontEnd, log_mel, loudest_slice, to_int16
-from test_recipe import cache, corpus, finished, npgru      # noqa: F401  fixtures
+from runs import npgru
 from tolerances import AP_ABS_ERROR
 
 COMMANDS = ["train", "evaluate", "report", "export", "features", "synth"]
@@ -61,7 +62,7 @@ def test_a_failure_is_one_line_and_exits_with_1(args, says, tmp_path, capsys):
 
 
 def test_stages_and_products_are_those_of_the_recipe():
-    assert cli.STAGES == recipe.STAGES and cli.PRODUCTS == tuple(recipe.PRODUCTS.values())
+    assert options.STAGES == recipe.STAGES and options.PRODUCTS == tuple(recipe.PRODUCTS.values())
 
 
 def test_print_config_is_read_back(tmp_path, capsys):
@@ -80,7 +81,7 @@ def evaluate(finished, corpus, tmp_path):
         return json.loads(process.stdout), list(csv.DictReader(file))
 
 
-def test_evaluate_prints_one_json_object_and_writes_scores(finished, corpus, tmp_path):      # noqa: F811
+def test_evaluate_prints_one_json_object_and_writes_scores(finished, corpus, tmp_path):
     table, rows = evaluate(finished, corpus, tmp_path)
     assert list(rows[0]) == ["path", "label", "score"] and len(rows) == 12
     label, score = [int(row["label"]) for row in rows], [float(row["score"]) for row in rows]
@@ -92,7 +93,7 @@ def test_evaluate_prints_one_json_object_and_writes_scores(finished, corpus, tmp
     assert all(("Wren" in row["path"]) == bool(int(row["label"])) for row in rows)
 
 
-def test_evaluate_takes_data_that_hold_the_asked_split_alone_and_a_checkpoint(finished, corpus, tmp_path):   # noqa: F811
+def test_evaluate_takes_data_that_hold_the_asked_split_alone_and_a_checkpoint(finished, corpus, tmp_path):
     (tmp_path / "alone").mkdir()
     (tmp_path / "alone" / "Test_Set").symlink_to(corpus / "Test_Set", target_is_directory=True)
     whole = npgru("evaluate", finished, corpus, "--stage", "teacher")
@@ -101,7 +102,7 @@ def test_evaluate_takes_data_that_hold_the_asked_split_alone_and_a_checkpoint(fi
     assert "average_precision" in whole.stdout and "called target" in whole.stdout
 
 
-def test_evaluate_of_an_unfinished_run_says_what_to_do(finished, tmp_path, capsys):      # noqa: F811
+def test_evaluate_of_an_unfinished_run_says_what_to_do(finished, tmp_path, capsys):
     (tmp_path / "checkpoints").mkdir()
     last = tmp_path / "checkpoints" / "teacher_last.npz"
     last.write_bytes((finished / "checkpoints" / "teacher_last.npz").read_bytes())
@@ -109,7 +110,7 @@ def test_evaluate_of_an_unfinished_run_says_what_to_do(finished, tmp_path, capsy
     assert str(last) in capsys.readouterr().err
 
 
-def test_export_writes_a_file_with_its_facts_inside(finished, tmp_path, capsys):      # noqa: F811
+def test_export_writes_a_file_with_its_facts_inside(finished, tmp_path, capsys):
     for gru in ("while", "unrolled", "step"):
         assert cli.main(["export", str(finished), "-o", str(tmp_path / "m.tflite"), "--gru", gru]) == 0
         assert (tmp_path / "m.tflite").read_bytes()[4:8] == b"TFL3"

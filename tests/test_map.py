@@ -19,20 +19,23 @@ def imported_modules(path):
             module = (node.module or "").removeprefix("npgru").removeprefix(".")
             if node.level == 0 and not (node.module or "").startswith("npgru"):
                 continue
+            if node.level == 1 and path.parent != PACKAGE:             # a neighbour inside a package of the map
+                continue
             names |= {module.split(".")[0]} if module else {alias.name for alias in node.names}
     return {name for name in names if (PACKAGE / f"{name}.py").is_file() or (PACKAGE / name).is_dir()}
 
 
 def test_every_module_is_in_the_map():
-    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} | {"layers"}
+    modules = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"} | {"layers", "commands"}
     assert modules == set(MAP) and len(MAP) == len(set(MAP))
 
 
 def test_a_module_imports_only_modules_above_it():
     for k, name in enumerate(MAP):
-        if name != "layers":
-            below = imported_modules(PACKAGE / f"{name}.py") - set(MAP[:k])
-            assert not below, f"{name}.py imports {below}, which the map has below it"
+        files = [PACKAGE / f"{name}.py"] if (PACKAGE / f"{name}.py").is_file() else sorted((PACKAGE / name).glob("*.py"))
+        for path in files:
+            below = imported_modules(path) - set(MAP[:k]) - {name}
+            assert not below, f"{path.name} imports {below}, which the map has below it"
 
 
 def test_layers_import_only_each_other():
@@ -53,3 +56,9 @@ def test_the_map_of_the_readme_is_the_same():
 
 def test_public_names_exist():
     assert all(getattr(npgru, name) is not None for name in npgru.__all__)
+
+
+def test_every_command_module_is_on_the_command_line():
+    from npgru import cli
+    modules = {path.stem for path in (PACKAGE / "commands").glob("*.py")} - {"__init__", "options", "terminal"}
+    assert {command.__name__.split(".")[-1] for command in cli.COMMANDS} == modules

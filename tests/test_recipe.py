@@ -11,51 +11,7 @@ import soundfile
 
 from npgru import checkpoint, int8, kernels, recipe
 from npgru.config import ConfigError
-
-SMALL = {"teacher.training.epochs": 3, "distil.training.epochs": 2, "prune.training.epochs": 2, "prune.pruning.every_steps": 2,
-         "quantise.training.epochs": 2,
-         "teacher.network.block_filters": [6], "distil.network.block_filters": [6]} | {
-    f"{stage}.network.{size}": 4 for stage in ("teacher", "distil") for size in ("conv_filters", "gru_units", "dense_units")}
-FAST = [text for option, value in SMALL.items() for text in ("--set", f"{option}={value}")]
-
-
-@pytest.fixture(scope="module")
-def corpus(tmp_path_factory):
-    """A BioDCASE folder of 2-second clips: targets hold a rising chirp at 4 to 6 kHz, negatives noise."""
-    root, rng, t = tmp_path_factory.mktemp("corpus"), np.random.default_rng(5), np.arange(32000) / 16000
-    for split, n in (("Training_Set", 24), ("Validation_Set", 12), ("Test_Set", 12)):
-        for k in range(n):
-            noise = 0.05 * rng.standard_normal(32000)
-            song = 0.2 * np.sin(2 * np.pi * (4000 + 500 * t) * t) * (k % 2)
-            name = f"Wren/YH_{split[0]}{k // 8}_P1_{'ABCD'[k // 2 % 4]}" if k % 2 else f"Negatives/Background_{split[0]}{k}"
-            (root / split / name).parent.mkdir(parents=True, exist_ok=True)
-            soundfile.write(root / split / f"{name}.wav", noise + song, 16000)
-    return root
-
-
-@pytest.fixture(autouse=True)
-def cache(tmp_path_factory, monkeypatch):
-    monkeypatch.setenv("NPGRU_CACHE", str(tmp_path_factory.getbasetemp() / "cache"))
-
-
-def npgru(*args, **options):
-    """Run the command line in a process of its own -> the finished process with its output as text."""
-    command = [sys.executable, "-m", "npgru.cli", *map(str, args)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
-
-
-def contents(folder):
-    """{relative path: bytes} of every file below a folder."""
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
-
-
-@pytest.fixture(scope="module")
-def finished(corpus, tmp_path_factory):
-    """A finished run on the corpus, seed 3."""
-    run = tmp_path_factory.mktemp("runs") / "finished"
-    process = npgru("train", corpus, "-o", run, "--seed", 3, "--threads", 1, *FAST)
-    assert process.returncode == 0, process.stderr
-    return run
+from runs import FAST, contents, npgru
 
 
 def test_run_folder_holds_config_versions_log_and_checkpoints(finished, corpus):

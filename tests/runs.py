@@ -1,0 +1,20 @@
+"""The command line as a process, and a recipe small enough for tests."""
+import subprocess
+import sys
+
+SMALL = {"teacher.training.epochs": 3, "distil.training.epochs": 2, "prune.training.epochs": 2, "prune.pruning.every_steps": 2,
+         "quantise.training.epochs": 2,
+         "teacher.network.block_filters": [6], "distil.network.block_filters": [6]} | {
+    f"{stage}.network.{size}": 4 for stage in ("teacher", "distil") for size in ("conv_filters", "gru_units", "dense_units")}
+FAST = [text for option, value in SMALL.items() for text in ("--set", f"{option}={value}")]
+
+
+def npgru(*args, **options):
+    """Run the command line in a process of its own -> the finished process with its output as text."""
+    command = [sys.executable, "-m", "npgru.cli", *map(str, args)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+
+
+def contents(folder):
+    """{relative path: bytes} of every file below a folder."""
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
