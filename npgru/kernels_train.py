@@ -52,13 +52,24 @@ def own_fields(layer: Layer, T: int, M: int) -> dict:
     return {field: layer.settings[name] for field, name in taken.items()}
 
 
+def c_names(layers: list[Layer]) -> list[str]:
+    """Names of the layers that C has a struct for: relu and relu6 behind a batch-norm are part of it."""
+    return [layer.name for previous, layer in zip([None, *layers], layers)
+            if KINDS[layer.kind] and not is_part_of(previous, layer)]
+
+
+def is_part_of(previous: Layer | None, layer: Layer) -> bool:
+    """Whether C does a layer within the batch-norm before it."""
+    return layer.kind in LIMITS and previous is not None and previous.kind == "batchnorm"
+
+
 def c_layers(layers: list[Layer], T: int, M: int, C: int = 1) -> list[dict]:
-    """The layer list as npgru_train_layer structs, for clips (T, M, C); relu and relu6 become part of a batch-norm."""
+    """The layer list as npgru_train_layer structs, for clips (T, M, C); their names are c_names."""
     rows, weights, stats = [], 0, 0
     for previous, layer in zip([None, *layers], layers):
         fields, (T_out, M_out, N) = own_fields(layer, T, M), shape_after(layer, T, M, C)
         y_min, y_max = LIMITS.get(layer.kind, (-np.inf, np.inf))
-        if layer.kind in LIMITS and previous and previous.kind == "batchnorm":
+        if is_part_of(previous, layer):
             rows[-1] |= {"y_min": y_min, "y_max": y_max}
         elif KINDS[layer.kind]:
             rows.append({"kind": getattr(lib, f"NPGRU_{KINDS[layer.kind]}"), "T": T, "M": M, "C": C,
@@ -112,6 +123,7 @@ class Network:
             raise MemoryError(f"no memory for {len(rows)} layers, batches of {batch_size} clips and {threads} threads")
         self.handle = ffi.gc(handle, lib.npgru_train_destroy, lib.npgru_train_bytes(handle))
         self.clip_shape, self.batch_size = tuple(clip_shape), batch_size
+        self.names, self.threads, self.form = c_names(layers), threads, "avx2" if avx2 else "plain"
         self.n_out = rows[-1]["T_out"] * rows[-1]["M_out"] * rows[-1]["N"]
         self.shapes = {f"{layer.name}/{key}": shape for layer in layers for key, shape in layer.shapes.items()}
         self.gradients = Block(self.shapes, np.zeros(n_numbers(self.shapes.values()), np.float32))
@@ -124,6 +136,11 @@ class Network:
         self.dropout_rates = [layer.settings["rate"] for layer in layers if layer.kind == "dropout"]
         if len(self.dropouts) > 1:
             raise ValueError(f"{len(self.dropouts)} dropout layers; the C back end knows one; use the NumPy back end")
+
+    def measure(self, seconds: np.ndarray | None) -> None:
+        """From now on add what each layer takes to seconds (threads, len(names) + 2, 2) float64: see npgru_train.h."""
+        self.seconds = seconds                                   # C writes there as long as it measures
+        lib.npgru_train_measure(self.handle, ffi.NULL if seconds is None else ffi.from_buffer("double[]", seconds))
 
     def own(self, arrays: dict) -> Block:
         """Weights or moments {name: array} in one array, as C wants them: once at the start of a run."""

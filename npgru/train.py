@@ -130,8 +130,9 @@ def train_epoch(network, state: State, data: TrainingData, config: TrainConfig, 
     losses = []
     for rows in dataset.batches(len(data.y_train), config.batch_size, shuffle_rng):
         x, y = data.x_train[rows].astype(np.float32), data.y_train[rows]
-        targets = np.flatnonzero(y == 1)
-        x[targets] = augment_targets(x[targets], gate, data.x_train, negatives, config.augment, augment_rng)
+        if config.augment.probability:
+            targets = np.flatnonzero(y == 1)
+            x[targets] = augment_targets(x[targets], gate, data.x_train, negatives, config.augment, augment_rng)
         logits, caches, state.stats = network.forward(state.weights, state.stats, x, dropout_rng)
         batch_loss, dlogits = objective.loss(x, logits, y)
         if not np.isfinite(batch_loss):

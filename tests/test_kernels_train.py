@@ -175,6 +175,27 @@ def steps(layers, batches, threads, form):
     return seen + [array.tobytes() for array in arrays]
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+def test_measuring_accounts_for_the_time_and_changes_no_byte(rng, threads):
+    config, T, M, _ = NETWORKS["student"]
+    layers = model.build(config, M)
+    network = Network(layers, (T, M), 9, threads)
+    params, stats = model.init(layers, rng)
+    x, dlogits = rng.integers(200, 800, (9, T, M)).astype(np.float32), np.full((9, 2), 0.1, np.float32)
+    seconds, found = np.zeros((threads, len(network.names) + 2, 2)), []
+    for destination in (None, seconds, None):
+        network.measure(destination)
+        logits, caches, _ = network.forward(params, stats, x, SameDraws(3))
+        found.append(logits.tobytes() + network.backward(dlogits, caches)[0].flat.tobytes())
+        assert seconds.any() == (len(found) > 1)
+        before = seconds.copy() if len(found) == 2 else seconds
+    assert len(set(found)) == 1 and np.array_equal(before, seconds)
+    *by_layer, _, whole = seconds.sum(axis=0)
+    by_layer = dict(zip(network.names, by_layer, strict=True))
+    assert all(np.all(by_layer[name] > 0) for name in ("conv", "conv_bn", "block2_pointwise", "gru", "dense"))
+    assert 0 < seconds[:, :-1].sum() <= threads * whole.sum() and "conv_relu6" not in by_layer
+
+
 @pytest.mark.parametrize("form", FORMS)
 @pytest.mark.parametrize("name, sizes", [("student", [32, 32, 5]), ("odd", [11, 1, 7, 8, 9, 70, 2])])
 def test_any_number_of_threads_gives_the_same_bytes(rng, name, sizes, form):

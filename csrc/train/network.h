@@ -21,7 +21,11 @@ typedef struct {
     int32_t group;                       /* clips together: GROUP where a gru multiplies by their rows, else 1 */
 } phase;
 
-typedef struct { float *input, *dy[2], *scratch; } buffers;        /* of one worker */
+typedef struct {
+    float *input, *dy[2], *scratch;
+    double *seconds;                     /* (n_layers + 2, 2) of npgru_train_measure, or NULL */
+    double since;                        /* when the last lap ended */
+} buffers;                               /* of one worker */
 
 struct npgru_train {
     npgru_train_layer *layers;

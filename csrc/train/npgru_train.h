@@ -44,6 +44,11 @@ npgru_train *npgru_train_create(const npgru_train_layer *layers, int32_t n_layer
 void npgru_train_destroy(npgru_train *net);
 size_t npgru_train_bytes(const npgru_train *net);
 
+/* From now on add the seconds that each thread spends to `seconds`, (n_threads, n_layers + 2, 2): forward and backward of
+   each layer; sums over shards (the backward of layer n_layers); last, and of the calling thread alone, the whole of
+   npgru_train_forward and npgru_train_backward. NULL, as at the start: measure nothing. Results are the same. */
+void npgru_train_measure(npgru_train *net, double *seconds);
+
 /* x (B, T, M, C) of the first layer -> y (B, T_out, M_out, N) of the last. params (P,) and x must stay until backward.
    training 1: batch-norm uses the batch and writes its mean and variance to stats (S,); dropout: (B, T M C) factors.
    training 0: batch-norm uses stats, dropout does nothing and may be NULL. */

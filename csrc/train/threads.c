@@ -2,6 +2,7 @@
 #define _POSIX_C_SOURCE 200809L
 #include "threads.h"
 #include <stdlib.h>
+#include <time.h>
 
 #if defined(__GNUC__) && !defined(_WIN32)
 #include <pthread.h>
@@ -170,3 +171,14 @@ void npgru_pool_run(npgru_pool *pool, npgru_work work, void *context, int32_t n_
 }
 
 #endif
+
+double npgru_seconds(void)
+{
+#ifdef CLOCK_MONOTONIC
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + 1e-9 * (double)now.tv_nsec;
+#else
+    return 0;
+#endif
+}

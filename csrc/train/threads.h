@@ -16,4 +16,7 @@ void npgru_pool_destroy(npgru_pool *pool);
 /* work(context, task, worker) for every task below n_tasks, in any order; returns when all are done. */
 void npgru_pool_run(npgru_pool *pool, npgru_work work, void *context, int32_t n_tasks);
 
+/* A clock that never goes back, in seconds; 0 where there is none. */
+double npgru_seconds(void);
+
 #endif
