@@ -42,6 +42,7 @@ The map; a module imports only modules above it:
     recipe          a run: the stages one after the other in one folder; resumes where it stopped
     detector        a run folder, a checkpoint or a .tflite file -> what scores clips
     costs           what a network costs: parameters, multiply-adds, zeros, bytes
+    emulator        C programs on an emulated Cortex-M: compile, run in QEMU, count instructions, measure sections
     figures         arrays and words -> matplotlib figures, the same bytes every time
     evidence        a run and its clips -> every stage scored, the hardest clips, the curves
     report          evidence and figures -> report.html

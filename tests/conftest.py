@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from npgru import emulator
 from runs import FAST, npgru
 
 SHARED_DATA = Path(__file__).resolve().parents[2] / "shared" / "data"
@@ -25,6 +26,16 @@ def shared_data():
             pytest.fail(message + "; CI must have them")
         pytest.skip(message)
     return SHARED_DATA
+
+
+@pytest.fixture(scope="session")
+def toolchain():
+    """GCC and QEMU for Cortex-M. Absent: the test is skipped, but on CI (CI=true) it fails."""
+    message = emulator.missing()
+    if message and os.environ.get("CI") == "true":
+        pytest.fail(message)
+    if message:
+        pytest.skip(message)
 
 
 @pytest.fixture(scope="session")
