@@ -32,9 +32,11 @@ The map; a module imports only modules above it:
     int8_gru        the specification of a GRU step, composed of those operators
     kernels_int8    the compiled integer operators under the names of their NumPy twins
     tflite_writer   tensors and operators -> the bytes of a .tflite file
+    tflite_reader   the bytes of a .tflite file -> tensors and operators; nothing in it is trusted
     int8            a network on the integers' grids -> codes, multipliers, shifts; its forward pass in integers
     tflite_gru      the GRU as TensorFlow Lite operators: one step, a loop of it, or copies of it
-    export_tflite   IntegerModel -> the bytes of a .tflite file, and its metadata back
+    export_tflite   IntegerModel -> the bytes of a .tflite file
+    import_tflite   a .tflite file of ours -> the IntegerModel that wrote it, and its metadata
     evaluate        a trained model on clips -> scores
     train           the loop, once: epochs, validation, the epoch to keep
     compress        layer list -> layer list: pruning, folding of batch-norm, fake quantisation

@@ -1,13 +1,16 @@
 """A trained network from whatever file holds it, ready to score clips: a run folder, a checkpoint, or a .tflite file."""
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Mapping
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from . import checkpoint, int8, model, recipe
+from . import checkpoint, import_tflite, int8, model, recipe
 from .features import FrontEnd
 from .int8 import IntegerModel
+
+TFLITE = ".tflite"
 
 
 @dataclass(frozen=True)
@@ -43,8 +46,43 @@ def of_model(trained: checkpoint.Model, facts: dict, state_bits: int = 16) -> De
 
 
 def load(path: Path | str, product: str | None = None, state_bits: int = 16) -> Detector:
-    """A run folder (its last finished network, or the product asked for) or a checkpoint (.npz) -> Detector.
+    """A run folder (its last finished network, or the product asked for), a checkpoint (.npz) or a .tflite file -> Detector.
 
-    raises  checkpoint.CheckpointError for anything else
+    product, state_bits    of a run folder or a checkpoint; a .tflite file has one network, frozen already
+    raises                 ValueError (a checkpoint.CheckpointError is one) for anything else
     """
-    return of_model(*checkpoint.load_model(recipe.find_checkpoint(Path(path), product)), state_bits)
+    file = file_of(path, product)
+    if file.suffix != TFLITE:
+        return of_model(*checkpoint.load_model(file), state_bits)
+    integers, facts = import_tflite.read_tflite(file)
+    return Detector(integers.front_end, integers.clip_s, integers.classes, facts, integers, None)
+
+
+def store_facts(path: Path | str, facts: Mapping, product: str | None = None) -> Path:
+    """Add facts (JSON-able: a threshold, ...) to a network's file, or replace those of the same names -> the file.
+
+    It is written anew, whole or not at all. raises ValueError as load, and for what belongs to the network itself
+    """
+    file = file_of(path, product)
+    if file.suffix == TFLITE:
+        _, known = import_tflite.read_tflite(file)
+        content = import_tflite.with_facts(file.read_bytes(), {**known, **facts})
+        checkpoint.write_atomically(file, lambda opened: opened.write(content))
+        return file
+    trained, header = checkpoint.load_model(file)
+    if taken := sorted(facts.keys() & checkpoint.model_header(trained).keys()):
+        raise ValueError(f"{', '.join(taken)}: belongs to the network itself; accepted: other facts")
+    checkpoint.save(file, checkpoint.load(file)[0], {**header, **facts})
+    return file
+
+
+def file_of(path: Path | str, product: str | None) -> Path:
+    """The checkpoint or .tflite file that a path means."""
+    path = Path(path)
+    if path.suffix != TFLITE or path.is_dir():
+        return recipe.find_checkpoint(path, product)
+    if not path.exists():
+        raise ValueError(f"{path}: there is no such file; give a .tflite file, a run folder or a checkpoint (.npz)")
+    if product:
+        raise ValueError(f"{path}: a .tflite file holds one network, found --stage {product}; leave --stage out")
+    return path

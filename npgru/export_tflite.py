@@ -7,19 +7,14 @@ The GRU has one of three forms: "while", a loop; "unrolled"; or "step", one step
 with inputs x (1, D), h, total and outputs h', total', probabilities. After T' steps from zeros they are the clip's.
 """
 import json
-import struct
 from dataclasses import asdict, replace
-from pathlib import Path
 from types import MappingProxyType
 from typing import Mapping
 
 import numpy as np
-from flatbuffers import number_types as nt
-from flatbuffers.table import Table
 
 from . import int8_params, tflite_gru
 from .int8 import IntegerModel
-from .int8_params import Quantisation
 from .tflite_gru import CodeGraph
 from .tflite_writer import write_tflite
 
@@ -75,42 +70,6 @@ def metadata_json(integers: IntegerModel, facts: dict) -> bytes:
     return json.dumps({**facts, **known}, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
 
 
-def read_metadata(source: Path | str | bytes) -> dict:
-    """A .tflite file, or its bytes -> the dict that tflite_bytes wrote.
-
-    raises  ValueError for anything else than a .tflite file of npgru with its metadata
-    """
-    name, content = ("the model", source) if isinstance(source, bytes) else (source, Path(source).read_bytes())
-    try:
-        found = metadata_entry(content) if content[4:8] == b"TFL3" else None
-        facts = None if found is None else json.loads(found)
-    except (struct.error, TypeError, IndexError, ValueError) as error:
-        raise ValueError(f"{name}: is a damaged .tflite file ({error}); export it again") from error
-    if not isinstance(facts, dict):
-        raise ValueError(f"{name}: has no metadata of npgru; accepted: a file of `npgru export` without --minimal")
-    return facts
-
-
-def metadata_entry(content: bytes) -> bytes | None:
-    """The buffer of the metadata's entry. Slots of the schema: model 4 buffers, 6 metadata; metadata 0 name, 1 buffer."""
-    model = Table(content, struct.unpack_from("<I", content)[0])
-    for entry in tables(model, 6):
-        if entry.String(entry.Pos + entry.Offset(4)) == METADATA.encode():
-            buffer = tables(model, 4)[entry.Get(nt.Uint32Flags, entry.Pos + entry.Offset(6))]
-            start = buffer.Vector(buffer.Offset(4))
-            return bytes(content[start:start + buffer.VectorLen(buffer.Offset(4))])
-    return None
-
-
-def tables(parent: Table, slot: int) -> list[Table]:
-    """A flatbuffer's vector of tables; an absent one is empty."""
-    field = parent.Offset(4 + 2 * slot)
-    if not field:
-        return []
-    start = parent.Vector(field)
-    return [Table(parent.Bytes, parent.Indirect(start + 4 * k)) for k in range(parent.VectorLen(field))]
-
-
 def check(integers: IntegerModel) -> None:
     """raises ValueError where TensorFlow Lite would abort, or compute other integers; ADD and SOFTMAX: see int8_params."""
     features = integers.operators[0].record
@@ -120,7 +79,7 @@ def check(integers: IntegerModel) -> None:
         if op.settings.get("activation") == "relu6" and 6 / op.y.scale >= 2**31:
             raise ValueError(f"{op.name}: output scale {op.y.scale:g}; accepted: above 6 / 2^31; its outputs are all 0, retrain")
         for w, bias in (("w", "bias"), ("w", "bx"), ("u", "bh")):
-            if bias in op.arrays and op.arrays[bias].dtype == np.int32:
+            if bias in op.arrays:
                 check_accumulators(op.name, op.arrays[w], op.arrays[bias], -1 if op.kind == "depthwise2d" else 0)
         if op.kind == "dense" and len(op.arrays["w_scale"]) == 1:
             single = int8_params.dense_per_tensor(before.y, op.arrays["w_scale"][0], 1, op.y)
@@ -133,30 +92,23 @@ def check(integers: IntegerModel) -> None:
 
 
 def check_accumulators(name, w, bias, channel_axis) -> None:
-    """No sum of 32 bits may overflow: |bias| + 255 Σ|w| < 2^31, per channel."""
-    weight_sum = np.abs(np.moveaxis(w, channel_axis, 0).reshape(len(bias), -1).astype(np.int64)).sum(axis=1)
-    largest = (np.abs(bias.astype(np.int64)) + 255 * weight_sum).max()
-    if largest >= 2**31:
-        raise ValueError(f"{name}: its sums reach {largest}; accepted: below 2^31; what it reads was 0 on all clips of the "
-                         "calibration: calibrate on others, or train again")
+    """No sum may overflow, per channel:  |bias| + 255 Σ|w| < 2^31;  with an int64 bias, |bias| + 2^15 Σ|w| < 2^47."""
+    widest, bits = (255, 31) if bias.dtype == np.int32 else (2**15, 47)
+    weight_sum = np.abs(np.moveaxis(w, channel_axis, 0).reshape(len(bias), -1).astype(np.float64)).sum(axis=1)
+    largest = (np.abs(bias.astype(np.float64)) + widest * weight_sum).max()
+    if largest >= 2**bits:
+        raise ValueError(f"{name}: its sums reach {largest:.0f}; accepted: below 2^{bits}; what it reads was 0 on all clips of "
+                         "the calibration: calibrate on others, or train again")
 
 
 def parts(integers: IntegerModel):
-    """The operators before the GRU, its Cell, the operators after it.
-
-    The network multiplies the features by a power of two; the file's input has their own unit, and the first kernel's
-    weights take the power over: exact, no integer changes.
-    """
-    features, first, *others = integers.operators
-    factor = 2.0**np.rint(np.log2(float(features.y.scale) * features.record.multiplier / 2.0**features.record.shift))
-    in_own_unit = Quantisation(np.float32(features.y.scale / factor), features.y.zero_point)
-    w_scale = (first.arrays["w_scale"] * factor).astype(np.float32)
-    operators = [replace(features, y=in_own_unit), replace(first, arrays=first.arrays | {"w_scale": w_scale}), *others]
+    """The operators before the GRU, its Cell, the operators after it."""
+    operators = integers.operators
     k = [op.kind for op in operators].index("gru")
     n_steps = clip_shape(integers)[1]
     for op in operators[:k]:
         n_steps = -(-n_steps // op.settings.get("stride", (1, 1))[0])
-    return operators[:k], tflite_gru.cell_of(operators[k], operators[k - 1].y, n_steps), operators[k + 1:]
+    return operators[:k], tflite_gru.Cell(operators[k], operators[k - 1].y, n_steps), operators[k + 1:]
 
 
 def clip_shape(integers: IntegerModel) -> tuple:

@@ -21,7 +21,12 @@ PROBABILITY = Quantisation(1 / 256, -128)
 
 @dataclass(frozen=True)
 class Operator:
-    """One integer operator: kind is a key of RUN, record a parameter record of int8_params, y its output's codes."""
+    """One integer operator: kind is a key of RUN, record a parameter record of int8_params, y its output's codes.
+
+    arrays      weights and biases, and the weights' scales w_scale, u_scale (N,) float32
+    settings    "stride", "activation" of a kernel; "kernel" of a pool; "bits", "q" (GruQuantisation) of a GRU; "x", the
+                states' codes, of a mean over time
+    """
     kind: str
     name: str
     record: object
@@ -50,12 +55,13 @@ def freeze(trained: Model, state_bits: int = 16) -> IntegerModel:
         raise ValueError(f"state_bits={state_bits!r}; accepted: 8, 16")
     if not is_quantised(trained):
         raise ValueError("the network is not quantised; train it with --stages ...,quantise or ...,calibrate")
-    x = Quantisation(*activation_scale(INPUT_CODES, trained.stats))
-    of_features = np.float32(x.scale / trained.layers[0].settings["factor"])           # exact: a power of two
-    operators = [Operator("features", "input", int8_params.features(of_features, x.zero_point), x, {}, {})]
+    scale, zero_point = activation_scale(INPUT_CODES, trained.stats)
+    factor = np.float32(trained.layers[0].settings["factor"])       # a power of two: the first kernel takes it over, exactly
+    x = Quantisation(scale / factor, zero_point)                    # of the features as they are
+    operators = [Operator("features", "input", int8_params.features(*x), x, {}, {})]
     for k, layer in enumerate(trained.layers):
         if layer.kind in ("conv2d", "depthwise2d", "pointwise", "dense"):
-            operators.append(kernel_operator(trained, k, x))
+            operators.append(kernel_operator(trained, k, x, factor if len(operators) == 1 else np.float32(1)))
         elif layer.kind == "maxpool":
             operators.append(Operator("maxpool", layer.name, None, x, {}, {"kernel": (1, layer.settings["size"])}))
         elif layer.kind == "stack":
@@ -89,21 +95,26 @@ def bias_codes(b, x_scale, w_scale, dtype) -> np.ndarray:
     return codes.astype(dtype)
 
 
-def kernel_operator(trained: Model, k: int, x: Quantisation) -> Operator:
-    """Layer k (a convolution or dense) with the bias and the activation behind it."""
+def kernel_operator(trained: Model, k: int, x: Quantisation, factor) -> Operator:
+    """Layer k (a convolution or dense) with the bias and the activation behind it; its kernel times factor, a power of two."""
     layer, behind = trained.layers[k], trained.layers[k + 1:k + 3]
     w, y = trained.params[f"{layer.name}/w"], next_codes(trained, k)
     b = trained.params[f"{layer.name}/b" if layer.kind == "dense" else f"{layer.name}_bias/b"]
     activation = next((after.kind for after in behind if after.kind in ("relu", "relu6")), "none")
-    scale, codes = weight_scale(w), weight_codes(w).astype(np.int8)
+    scale, codes = weight_scale(w) * factor, weight_codes(w).astype(np.int8)
     codes = {"conv2d": lambda: codes.transpose(3, 0, 1, 2), "pointwise": lambda: codes.T[:, None, None],
              "depthwise2d": lambda: codes, "dense": lambda: codes.T}[layer.kind]()
     arrays = {"w": np.ascontiguousarray(codes), "w_scale": scale, "bias": bias_codes(b, x.scale, scale, np.int32)}
     settings = {"stride": layer.settings.get("stride", (1, 1)), "activation": activation}
     kind = {"pointwise": "conv2d"}.get(layer.kind, layer.kind)
-    record = (int8_params.dense_per_tensor(x, scale[0], 1, y, activation) if layer.kind == "dense" and len(scale) == 1
-              else int8_params.channels(x, scale, y, activation))                     # one output: TFLite sees one scale
-    return Operator(kind, layer.name, record, y, arrays, settings)
+    return Operator(kind, layer.name, kernel_record(kind, x, scale, y, activation), y, arrays, settings)
+
+
+def kernel_record(kind: str, x: Quantisation, w_scale, y: Quantisation, activation: str) -> int8_params.Channels:
+    """The output stage of a convolution or dense layer. A dense layer of one output: TensorFlow Lite sees a single scale."""
+    if kind == "dense" and len(w_scale) == 1:
+        return int8_params.dense_per_tensor(x, w_scale[0], 1, y, activation)
+    return int8_params.channels(x, w_scale, y, activation)
 
 
 def gru_operator(trained: Model, layer, x: Quantisation, state_bits: int) -> Operator:
@@ -123,7 +134,8 @@ def gru_operator(trained: Model, layer, x: Quantisation, state_bits: int) -> Ope
         q = int8_gru.GruQuantisation(gx, gh, gates, gh, candidate, Quantisation(1 / 64), Quantisation(1 / 64),
                                      Quantisation(1 / 128))
         arrays |= {"bx": bias_codes(b, x.scale, w_scale, np.int32), "bh": bias_codes(c, q.h.scale, u_scale, np.int32)}
-    return Operator("gru", layer.name, int8_gru.gru_of(x, w_scale, u_scale, q, state_bits), q.h, arrays, {"bits": state_bits})
+    record = int8_gru.gru_of(x, w_scale, u_scale, q, state_bits)
+    return Operator("gru", layer.name, record, q.h, arrays, {"bits": state_bits, "q": q})
 
 
 REFERENCE = SimpleNamespace(**vars(int8_reference), softmax_s8=softmax_s8, gru_step_s16=int8_gru.gru_step_s16,

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .int8_gru import GruQuantisation, quantisation_s16
+from .int8_gru import GruQuantisation
 from .int8_nonlinear import CURVE_S16, LOGISTIC_S8, TANH_S8
-from .int8_params import Quantisation, Sum
+from .int8_params import Quantisation
 from .tflite_writer import Graph
 
 
@@ -62,12 +62,19 @@ class CodeGraph(Graph):
 
 @dataclass(frozen=True)
 class Cell:
-    """A GRU, the quantisation of its tensors, and how often it steps."""
+    """A GRU, its input's codes, and how often it steps."""
     op: object                      # the IntegerModel's Operator
     x: Quantisation
-    q: GruQuantisation
     n_steps: int                    # T'
-    bits: int                       # of gates and state
+
+    @property
+    def q(self) -> GruQuantisation:
+        return self.op.settings["q"]
+
+    @property
+    def bits(self) -> int:
+        """Of gates and state."""
+        return self.op.settings["bits"]
 
     @property
     def width(self) -> int:
@@ -82,32 +89,6 @@ class Cell:
     def total(self) -> Quantisation:
         """Of the sum of the states, as int8.run_mean_time has it."""
         return Quantisation(np.float32(np.float64(self.q.h.scale) / self.n_steps))
-
-
-def cell_of(op, x: Quantisation, n_steps: int) -> Cell:
-    """An Operator of kind gru, its input's quantisation -> Cell. Its records hold the scales as quotients:
-
-        d = s_x s_w / s_gx                       (1)   likewise s_gh
-        d = t / (2^k s_y), t = 2 max(s_1, s_2)   (2)   of a sum;  d = multiplier 2^(shift − 31)
-
-    d has 31 bits at least, a scale 24: rounded to float32, it is the very scale that the record was made of.
-    """
-    p, h, bits = op.record, op.y, op.settings["bits"]
-    gx, gh = (Quantisation(np.float32(np.float64(s_x) * np.float64(op.arrays[key][0]) / d.real[0]), d.y_zero_point)
-              for s_x, key, d in ((x.scale, "w_scale", p.input), (h.scale, "u_scale", p.state)))        # (1)
-    gates, candidate = sum_codes(gx, gh, p.gates), sum_codes(gx, gh, p.candidate)
-    if bits == 16:
-        q = quantisation_s16(*(codes.scale for codes in (gx, gh, gates, candidate)))
-    else:
-        difference = sum_codes(h, TANH_S8, p.difference)
-        q = GruQuantisation(gx, gh, gates, gh, candidate, difference, difference, h)
-    return Cell(op, x, q, n_steps, bits)
-
-
-def sum_codes(x1: Quantisation, x2: Quantisation, p: Sum) -> Quantisation:
-    """(2), solved for s_y."""
-    t, d = 2 * max(np.float64(x1.scale), np.float64(x2.scale)), np.ldexp(np.float64(p.y_multiplier), p.y_shift - 31)
-    return Quantisation(np.float32(t / 2.0**p.left_shift / d), p.y_zero_point)
 
 
 def input_products(g, cell, x) -> list:

@@ -130,6 +130,8 @@ class _Writer:
 
     def table(self, fields) -> int:
         """A table; fields: (slot, type or "offset", value, default), offset 0: absent. Written from the last slot on."""
+        fields = [field for field in fields if field[2] != field[3]]
+
         def write():
             self.builder.StartObject(1 + max((field[0] for field in fields), default=-1))
             for slot, kind, value, default in sorted(fields, key=lambda f: -f[0]):

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 from sklearn.metrics import average_precision_score
 
-from npgru import cli, export_tflite, recipe
+from npgru import cli, import_tflite, recipe
 from npgru.commands import options
 from npgru.features import FrontEnd, log_mel, loudest_slice, to_int16
 from runs import npgru
@@ -114,7 +114,7 @@ def test_export_writes_a_file_with_its_facts_inside(finished, tmp_path, capsys):
     for gru in ("while", "unrolled", "step"):
         assert cli.main(["export", str(finished), "-o", str(tmp_path / "m.tflite"), "--gru", gru]) == 0
         assert (tmp_path / "m.tflite").read_bytes()[4:8] == b"TFL3"
-    facts = export_tflite.read_metadata(tmp_path / "m.tflite")
+    facts = import_tflite.read_metadata(tmp_path / "m.tflite")
     assert facts["seed"] == 3 and 0 <= facts["threshold"] <= 1 and "front_end" in facts
     assert cli.main(["export", str(finished), "-o", str(tmp_path / "t.tflite"), "--stage", "teacher"]) == 1
     assert "not quantised" in capsys.readouterr().err and not (tmp_path / "t.tflite").exists()

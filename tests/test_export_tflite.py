@@ -7,11 +7,10 @@ import pytest
 pytest.importorskip("flatbuffers", reason="the exporter needs the package flatbuffers")
 from test_int8 import SIZES, clips, quantised, trained       # noqa: E402
 
-from npgru import int8, int8_gru, int8_params, model, tflite_gru     # noqa: E402
-from npgru.export_tflite import (GRU_FORMS, check_accumulators, clip_graphs, parts, read_metadata, step_graphs,    # noqa: E402
-                                 tflite_bytes)
-from npgru.features import FrontEnd                          # noqa: E402
+from npgru import int8, int8_params, model, tflite_gru    # noqa: E402
+from npgru.export_tflite import GRU_FORMS, check_accumulators, clip_graphs, step_graphs, tflite_bytes     # noqa: E402
 from npgru.int8_params import Quantisation                   # noqa: E402
+from npgru.layers import fake_quant                          # noqa: E402
 
 FACTS = {"threshold": 0.5123456789, "seed": 7, "data_sha256": 64 * "a", "npgru": "0.1.0"}
 LARGEST_BYTES = {"with metadata": 26_500, "without": 25_500, "minimal": 24_000}
@@ -45,63 +44,18 @@ def test_the_same_network_gives_the_same_bytes(student, gru):
     assert first == tflite_bytes(int8.freeze(student), gru, dict(reversed(FACTS.items())))
 
 
-@pytest.mark.parametrize("gru", GRU_FORMS)
-def test_metadata_comes_back(small, gru, tmp_path):
-    content = tflite_bytes(small, gru, FACTS)
-    (tmp_path / "m.tflite").write_bytes(content)
-    found = read_metadata(tmp_path / "m.tflite")
-    assert found == read_metadata(content) and found.items() >= FACTS.items()
-    assert FrontEnd(**found["front_end"]) == small.front_end and found["classes"] == list(small.classes)
-    assert (found["clip_s"], found["state_bits"], found["gru"]) == (2.0, 16, gru)
-
-
-def test_front_end_and_classes_travel_without_being_asked(small):
-    assert {"front_end", "classes", "clip_s"} <= read_metadata(tflite_bytes(small)).keys()
-
-
-@pytest.mark.parametrize("option", [{"metadata": None}, {"minimal": True}])
-def test_a_file_without_metadata_says_so(small, option):
-    with pytest.raises(ValueError, match="has no metadata of npgru; accepted"):
-        read_metadata(tflite_bytes(small, **option))
-
-
-def test_damaged_files_are_refused_in_one_line(small, tmp_path, rng):
-    content = tflite_bytes(small, metadata=FACTS)
-    for broken in (b"", b"no model", content[:40], content[:len(content) // 2]):
-        with pytest.raises(ValueError, match="no metadata of npgru|is a damaged .tflite file"):
-            read_metadata(broken)
-    for _ in range(300):
-        broken = bytearray(content)
-        for place in rng.integers(0, 400, 3):
-            broken[place] = rng.integers(256)
-        try:
-            assert isinstance(read_metadata(bytes(broken)), dict)
-        except ValueError as error:
-            assert "\n" not in str(error)
-
-
 def test_names_are_left_out_unless_asked_for(small):
     assert b"gru/gates" not in tflite_bytes(small) and b"gru/gates" in tflite_bytes(small, names=True)
 
 
-@pytest.mark.parametrize("bits, full", [(8, 127), (16, 32767)])
-def test_scales_of_the_gru_are_recovered_to_the_bit(student, bits, full):
-    expected = np.float32(student.stats["gru/ranges"].astype(np.float64) / full)
-    _, cell, _ = parts(int8.freeze(student, bits))
-    q = cell.q
-    assert [q.gx.scale, q.gh.scale, q.gates.scale, q.candidate.scale] == expected.tolist() and q.reset == q.gh
-    assert q.difference.scale == q.blend.scale == (1 / 16384 if bits == 16 else 1 / 64)
-    again = int8_gru.gru_of(cell.x, cell.op.arrays["w_scale"], cell.op.arrays["u_scale"], q, bits)
-    for name in ("gates", "reset", "candidate", "difference", "blend", "update"):
-        assert getattr(again, name) == getattr(cell.op.record, name), name
-
-
 def test_the_input_has_the_features_own_unit(student):
-    """Its scale gives the very multiplier of the features; the first kernel's multipliers stay what they were."""
-    integers = int8.freeze(student)
-    (features, conv, *_), _, _ = parts(integers)
-    assert int8_params.features(features.y.scale, features.y.zero_point) == integers.operators[0].record
-    p = int8_params.channels(features.y, conv.arrays["w_scale"], conv.y, conv.settings["activation"])
+    """The network multiplies them by a power of two; the first kernel's weights take it over, exactly."""
+    features, conv, *_ = int8.freeze(student).operators
+    factor, (scale, zero_point) = student.layers[0].settings["factor"], model.activation_scale(model.INPUT_CODES, student.stats)
+    assert features.y == (scale / factor, zero_point) and features.record == int8_params.features(*features.y)
+    w_scale = fake_quant.weight_scale(student.params["conv/w"])
+    np.testing.assert_array_equal(conv.arrays["w_scale"], w_scale * factor)
+    p = int8_params.channels(Quantisation(scale, zero_point), w_scale, conv.y, conv.settings["activation"])
     assert (p.multiplier == conv.record.multiplier).all() and (p.shift == conv.record.shift).all()
 
 

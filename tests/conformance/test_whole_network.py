@@ -8,8 +8,9 @@ import pytest
 from test_int8 import clips, quantised, trained
 
 from npgru import dataset, int8, int8_params, int8_reference, model
-from npgru.export_tflite import GRU_FORMS, check, clip_graphs, clip_shape, read_metadata, tflite_bytes
+from npgru.export_tflite import GRU_FORMS, check, clip_graphs, clip_shape, tflite_bytes
 from npgru.features import FrontEnd
+from npgru.import_tflite import read_metadata
 from npgru.int8_nonlinear import logistic_s16, lookup_s8, tanh_s16
 from npgru.model import NetworkConfig
 from npgru.tflite_writer import write_tflite
