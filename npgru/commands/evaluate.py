@@ -10,7 +10,7 @@ def run(args) -> int:
 
     from .. import dataset, detector, evaluate
     found = detector.load(args.run_folder, args.stage)
-    corpus = dataset.discover(Path(args.data), split=args.split, target=args.target, seed=found.facts["seed"],
+    corpus = dataset.discover(Path(args.data), split=args.split, target=args.target, seed=found.facts.get("seed", 0),
                               strict=args.strict)
     features, clips, refused = dataset.load_features(corpus.clips, found.front_end, found.clip_s, threads=args.threads,
                                                      strict=args.strict, progress=progress_bar)
