@@ -3,7 +3,7 @@
 #include "cortex_m.h"
 
 /* T of sigmoid_table(): 65536 sigmoid(i / 24), rounded as TensorFlow Lite has it. */
-static const uint16_t sigmoid_table[256] = {
+const uint16_t npgru_sigmoid_table[256] = {
     32768, 33451, 34133, 34813, 35493, 36169, 36843, 37513, 38180, 38841, 39498, 40149, 40794, 41432, 42064, 42688,
     43304, 43912, 44511, 45102, 45683, 46255, 46817, 47369, 47911, 48443, 48964, 49475, 49975, 50464, 50942, 51409,
     51865, 52311, 52745, 53169, 53581, 53983, 54374, 54755, 55125, 55485, 55834, 56174, 56503, 56823, 57133, 57433,
@@ -47,7 +47,7 @@ static int32_t grid(const npgru_curve *p, int16_t x)
 /* T at a / 2^bits, in 2^-(16 + bits); a >= 0, a >> bits <= 254. */
 static int32_t interpolated(int32_t a, int32_t bits)
 {
-    const uint16_t *T = sigmoid_table + (a >> bits);
+    const uint16_t *T = npgru_sigmoid_table + (a >> bits);
     return (T[0] << bits) + (a & ((1 << bits) - 1)) * (T[1] - T[0]);
 }
 

@@ -5,6 +5,9 @@
 #include "npgru_int8.h"
 
 #define NPGRU_MAX_TERMS 32000                   /* of one sum of products */
+#define NPGRU_MAX_BIAS_S16 ((int64_t)1 << 46)
+
+extern const uint16_t npgru_sigmoid_table[256]; /* activations_s8.c */
 
 static inline int npgru_within(int32_t x, int32_t low, int32_t high) { return low <= x && x <= high; }
 
@@ -60,6 +63,53 @@ static inline npgru_status npgru_check_bias(const int32_t *bias, int32_t n_chann
     for (int32_t n = 0; bias && n < n_channels; n++)
         if (!npgru_within(bias[n], -(1 << 30), 1 << 30)) return NPGRU_BAD_RANGE;
     return NPGRU_OK;
+}
+
+static inline npgru_status npgru_check_conv2d(const npgru_conv2d_params *p, const int32_t *bias)
+{
+    const npgru_window *s = &p->window;
+    if (!npgru_good_window(s)) return NPGRU_BAD_SHAPE;
+    const int64_t n_terms = (int64_t)s->kernel_t * s->kernel_m * s->in_channels;
+    if (n_terms > NPGRU_MAX_TERMS) return NPGRU_BAD_SHAPE;               /* so w has below 2^31 elements */
+    const npgru_status status = npgru_check_channels(&p->channels, s->out_channels, 8);
+    return status != NPGRU_OK ? status : npgru_check_bias(bias, s->out_channels);
+}
+
+static inline npgru_status npgru_check_depthwise2d(const npgru_conv2d_params *p, const int32_t *bias)
+{
+    const npgru_window *s = &p->window;
+    if (!npgru_good_window(s) || s->out_channels != s->in_channels) return NPGRU_BAD_SHAPE;
+    const int64_t w_size = (int64_t)s->kernel_t * s->kernel_m * s->in_channels;
+    if ((int64_t)s->kernel_t * s->kernel_m > NPGRU_MAX_TERMS || w_size > INT32_MAX) return NPGRU_BAD_SHAPE;
+    const npgru_status status = npgru_check_channels(&p->channels, s->out_channels, 8);
+    return status != NPGRU_OK ? status : npgru_check_bias(bias, s->out_channels);
+}
+
+static inline npgru_status npgru_check_max_pool(const npgru_max_pool_params *p)
+{
+    if (!npgru_good_window(&p->window) || p->window.out_channels != p->window.in_channels) return NPGRU_BAD_SHAPE;
+    return npgru_good_clamp(p->y_min, p->y_max, 8) ? NPGRU_OK : NPGRU_BAD_RANGE;
+}
+
+/* bias: int32 with 8 bits, int64 with 16, or NULL. */
+static inline npgru_status npgru_check_dense(const npgru_dense_params *p, int32_t bits, const void *bias)
+{
+    const int32_t B = p->batch, D = p->in_features, N = p->out_features;
+    if (B < 1 || D < 1 || D > NPGRU_MAX_TERMS || N < 1) return NPGRU_BAD_SHAPE;
+    if ((int64_t)B * D > INT32_MAX || (int64_t)N * D > INT32_MAX || (int64_t)B * N > INT32_MAX) return NPGRU_BAD_SHAPE;
+    const npgru_status status = npgru_check_channels(&p->channels, N, bits);
+    if (status != NPGRU_OK || bits == 8) return status != NPGRU_OK ? status : npgru_check_bias(bias, N);
+    const int64_t *bias_s16 = bias;
+    for (int32_t n = 0; bias_s16 && n < N; n++)
+        if (bias_s16[n] < -NPGRU_MAX_BIAS_S16 || bias_s16[n] > NPGRU_MAX_BIAS_S16) return NPGRU_BAD_RANGE;
+    return NPGRU_OK;
+}
+
+static inline npgru_status npgru_check_rescale(const npgru_rescale *p)
+{
+    if (!npgru_good_zero_point(p->x_zero_point, 8) || !npgru_good_zero_point(p->y_zero_point, 8)) return NPGRU_BAD_RANGE;
+    if (!npgru_good_clamp(p->y_min, p->y_max, 8)) return NPGRU_BAD_RANGE;
+    return npgru_good_multiplier(p->multiplier, p->shift, 31) ? NPGRU_OK : NPGRU_BAD_RANGE;
 }
 
 #endif

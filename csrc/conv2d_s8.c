@@ -19,21 +19,11 @@ static int32_t window_sum(const npgru_window *s, int32_t x_zero_point, const int
     return acc;
 }
 
-static npgru_status check(const npgru_conv2d_params *p, const int32_t *bias)
-{
-    const npgru_window *s = &p->window;
-    if (!npgru_good_window(s)) return NPGRU_BAD_SHAPE;
-    const int64_t n_terms = (int64_t)s->kernel_t * s->kernel_m * s->in_channels;
-    if (n_terms > NPGRU_MAX_TERMS) return NPGRU_BAD_SHAPE;               /* so w has below 2^31 elements */
-    const npgru_status status = npgru_check_channels(&p->channels, s->out_channels, 8);
-    return status != NPGRU_OK ? status : npgru_check_bias(bias, s->out_channels);
-}
-
 npgru_status npgru_conv2d_s8(const npgru_conv2d_params *p, const int8_t *x, const int8_t *w, const int32_t *bias, int8_t *y)
 {
     const npgru_window *s = &p->window;
     const npgru_channels *c = &p->channels;
-    const npgru_status status = check(p, bias);
+    const npgru_status status = npgru_check_conv2d(p, bias);
     if (status != NPGRU_OK) return status;
     const int32_t x_size = s->in_t * s->in_m * s->in_channels, w_size = s->kernel_t * s->kernel_m * s->in_channels;
 

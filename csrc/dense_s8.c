@@ -2,22 +2,11 @@
 #include "checks.h"
 #include "cortex_m.h"
 
-#define MAX_BIAS_S16 ((int64_t)1 << 46)
-
-static npgru_status check(const npgru_dense_params *p, int32_t bits)
-{
-    const int32_t B = p->batch, D = p->in_features, N = p->out_features;
-    if (B < 1 || D < 1 || D > NPGRU_MAX_TERMS || N < 1) return NPGRU_BAD_SHAPE;
-    if ((int64_t)B * D > INT32_MAX || (int64_t)N * D > INT32_MAX || (int64_t)B * N > INT32_MAX) return NPGRU_BAD_SHAPE;
-    return npgru_check_channels(&p->channels, N, bits);
-}
-
 npgru_status npgru_dense_s8(const npgru_dense_params *p, const int8_t *x, const int8_t *w, const int32_t *bias, int8_t *y)
 {
     const int32_t B = p->batch, D = p->in_features, N = p->out_features;
     const npgru_channels *c = &p->channels;
-    npgru_status status = check(p, 8);
-    if (status == NPGRU_OK) status = npgru_check_bias(bias, N);
+    const npgru_status status = npgru_check_dense(p, 8, bias);
     if (status != NPGRU_OK) return status;
 
     for (int32_t b = 0; b < B; b++) {
@@ -36,10 +25,8 @@ npgru_status npgru_dense_s16(const npgru_dense_params *p, const int16_t *x, cons
 {
     const int32_t B = p->batch, D = p->in_features, N = p->out_features;
     const npgru_channels *c = &p->channels;
-    const npgru_status status = check(p, 16);
+    const npgru_status status = npgru_check_dense(p, 16, bias);
     if (status != NPGRU_OK) return status;
-    for (int32_t n = 0; bias && n < N; n++)
-        if (bias[n] < -MAX_BIAS_S16 || bias[n] > MAX_BIAS_S16) return NPGRU_BAD_RANGE;
 
     for (int32_t b = 0; b < B; b++) {
         for (int32_t n = 0; n < N; n++) {

@@ -18,22 +18,12 @@ static int32_t window_sum(const npgru_window *s, int32_t x_zero_point, const int
     return acc;
 }
 
-static npgru_status check(const npgru_conv2d_params *p, const int32_t *bias)
-{
-    const npgru_window *s = &p->window;
-    if (!npgru_good_window(s) || s->out_channels != s->in_channels) return NPGRU_BAD_SHAPE;
-    const int64_t w_size = (int64_t)s->kernel_t * s->kernel_m * s->in_channels;
-    if ((int64_t)s->kernel_t * s->kernel_m > NPGRU_MAX_TERMS || w_size > INT32_MAX) return NPGRU_BAD_SHAPE;
-    const npgru_status status = npgru_check_channels(&p->channels, s->out_channels, 8);
-    return status != NPGRU_OK ? status : npgru_check_bias(bias, s->out_channels);
-}
-
 npgru_status npgru_depthwise2d_s8(const npgru_conv2d_params *p, const int8_t *x, const int8_t *w, const int32_t *bias,
                                   int8_t *y)
 {
     const npgru_window *s = &p->window;
     const npgru_channels *c = &p->channels;
-    const npgru_status status = check(p, bias);
+    const npgru_status status = npgru_check_depthwise2d(p, bias);
     if (status != NPGRU_OK) return status;
     const int32_t x_size = s->in_t * s->in_m * s->in_channels;
 

@@ -86,10 +86,7 @@ npgru_status npgru_mul_s16(const npgru_product *p, int32_t size, const int16_t *
 
 static npgru_status check_rescale(const npgru_rescale *p, int32_t size)
 {
-    if (size < 0) return NPGRU_BAD_SHAPE;
-    if (!npgru_good_zero_point(p->x_zero_point, 8) || !npgru_good_zero_point(p->y_zero_point, 8)) return NPGRU_BAD_RANGE;
-    if (!npgru_good_clamp(p->y_min, p->y_max, 8)) return NPGRU_BAD_RANGE;
-    return npgru_good_multiplier(p->multiplier, p->shift, 31) ? NPGRU_OK : NPGRU_BAD_RANGE;
+    return size < 0 ? NPGRU_BAD_SHAPE : npgru_check_rescale(p);
 }
 
 static int8_t rescaled_code(const npgru_rescale *p, int32_t x)

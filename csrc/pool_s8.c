@@ -20,8 +20,8 @@ static int32_t window_max(const npgru_window *s, const int8_t *x, int32_t t, int
 npgru_status npgru_max_pool_s8(const npgru_max_pool_params *p, const int8_t *x, int8_t *y)
 {
     const npgru_window *s = &p->window;
-    if (!npgru_good_window(s) || s->out_channels != s->in_channels) return NPGRU_BAD_SHAPE;
-    if (!npgru_good_clamp(p->y_min, p->y_max, 8)) return NPGRU_BAD_RANGE;
+    const npgru_status status = npgru_check_max_pool(p);
+    if (status != NPGRU_OK) return status;
     const int32_t C = s->in_channels, x_size = s->in_t * s->in_m * C;
     for (int32_t b = 0; b < s->batch; b++)
         for (int32_t t = 0; t < s->out_t; t++)

@@ -31,6 +31,7 @@ The map; a module imports only modules above it:
     int8_nonlinear  the specification of LOGISTIC, TANH and SOFTMAX
     int8_gru        the specification of a GRU step, composed of those operators
     kernels_int8    the compiled integer operators under the names of their NumPy twins
+    kernels_int8_host    a whole integer network in one call of C, many clips at a time
     tflite_writer   tensors and operators -> the bytes of a .tflite file
     tflite_reader   the bytes of a .tflite file -> tensors and operators; nothing in it is trusted
     int8            a network on the integers' grids -> codes, multipliers, shifts; its forward pass in integers

@@ -1,9 +1,11 @@
 """A fake-quantised network -> integers only: codes, multipliers and shifts; and their forward pass.
 
 What is frozen here is what compress.py put on its grids: no range is looked for again. `run` goes operator by operator,
-by int8_reference.py in NumPy or by its twin in C.
+by int8_reference.py in NumPy or by its twin in C; `codes` and `logits` take a whole network in one call where C is built.
+All give the same integers.
 """
 from dataclasses import dataclass
+from functools import cached_property
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,6 +14,7 @@ from . import int8_gru, int8_params, int8_reference, kernels, kernels_int8
 from .checkpoint import Model
 from .int8_nonlinear import softmax_s8
 from .int8_params import Quantisation
+from .kernels_int8_host import HostNetwork
 from .layers.fake_quant import WEIGHT_MAX, round_half_away, weight_codes, weight_scale
 from .model import INPUT_CODES, activation_scale
 
@@ -43,6 +46,11 @@ class IntegerModel:
     classes: tuple[str, str]
     clip_s: float
     state_bits: int
+
+    @cached_property
+    def host(self) -> HostNetwork:
+        """The network packed for this processor, when it is first asked for; only where the kernels are built."""
+        return HostNetwork(self.operators)
 
 
 def freeze(trained: Model, state_bits: int = 16) -> IntegerModel:
@@ -154,9 +162,8 @@ def run_gru(ops, op: Operator, x) -> np.ndarray:
 
 
 def run_mean_time(ops, op: Operator, x) -> np.ndarray:
-    """The mean over time without a rounding of its own: the sum has the scale s_h / T. x (B, T, H) -> (B, H) int8."""
-    sum_codes = Quantisation(np.float32(np.float64(op.settings["x"].scale) / x.shape[1]))
-    return ops.quantize(int8_reference.time_sum(x), int8_params.rescale(sum_codes, op.y))
+    """The mean over time without a rounding of its own. x (B, T, H) -> (B, H) int8."""
+    return ops.quantize(int8_reference.time_sum(x), int8_params.mean_of_sum(op.settings["x"], op.y, x.shape[1]))
 
 
 RUN = {
@@ -190,8 +197,24 @@ def real(integers: IntegerModel, codes: dict, name: str) -> np.ndarray:
     return np.float64(y.scale) * (codes[name].astype(np.float64) - y.zero_point)
 
 
-def logits(integers: IntegerModel, features, batch_size: int = 32) -> np.ndarray:
-    """features (N, T, M) uint16 -> real values of the last dense layer's codes, (N, K) float64, a batch at a time."""
+def codes(integers: IntegerModel, features, names=(), backend: str | None = None, threads: int = 1) -> dict:
+    """features (N, T, M) uint16 -> {name: its codes (N, ..)} of the operators named, those of `run`, by the fastest way.
+
+    names      of operators; without any: the last dense layer and "probabilities", (N, K) int8 each
+    backend    "c", "numpy" or None, the best there is; all give the same integers
+    threads    of C; they never change a result
+    raises     ValueError for features of another type or shape, and for a name that no operator has
+    """
+    names = names or [op.name for op in integers.operators[-2:]]
+    if unknown := [name for name in names if name not in [op.name for op in integers.operators]]:
+        raise ValueError(f"no operator is named {unknown[0]!r}; accepted: {', '.join(op.name for op in integers.operators)}")
+    if kernels.choose_backend(backend) == "c":
+        return integers.host.codes(features, names, threads)
+    batches = [run(integers, features[i:i + 32], backend) for i in range(0, max(1, len(features)), 32)]
+    return {name: np.concatenate([batch[name] for batch in batches]) for name in names}
+
+
+def logits(integers: IntegerModel, features, threads: int = 1) -> np.ndarray:
+    """features (N, T, M) uint16 -> real values of the last dense layer's codes, (N, K) float64."""
     name = integers.operators[-2].name
-    return np.concatenate([real(integers, run(integers, features[i:i + batch_size]), name)
-                           for i in range(0, len(features), batch_size)])
+    return real(integers, codes(integers, features, [name], threads=threads), name)

@@ -177,6 +177,11 @@ def mean_of(x: Quantisation, y: Quantisation, n: int, bits=8) -> Rescale:
     return Rescale(x.zero_point, y.zero_point, (r.multiplier << k) // n, r.shift - k, *LIMITS[bits])
 
 
+def mean_of_sum(x: Quantisation, y: Quantisation, n: int) -> Rescale:
+    """QUANTIZE of a sum of n codes to their mean: the sum has the scale f32(s_x / n), so no rounding but this one."""
+    return rescale(Quantisation(np.float32(np.float64(x.scale) / n)), y)
+
+
 def curve(x: Quantisation) -> Curve:
     """LOGISTIC, TANH on int16: m = 12288 s_x, doubled until m > 16383.5; at most 31 times.
 

@@ -58,10 +58,10 @@ def _record(struct, p):
     return ffi.new(f"{struct} *", _fields(p, kept)), kept
 
 
-def _window(x, kernel, n_out, stride, padding):
+def _window(x_shape, kernel, n_out, stride, padding):
     """Fields of npgru_window, and the shape of the output."""
-    B, T, M, C = x.shape
-    (out_t, pad_t, _), (out_m, pad_m, _) = geometry(x.shape, kernel, stride, padding)
+    B, T, M, C = x_shape
+    (out_t, pad_t, _), (out_m, pad_m, _) = geometry(x_shape, kernel, stride, padding)
     window = {"batch": B, "in_t": T, "in_m": M, "in_channels": C, "out_t": out_t, "out_m": out_m, "out_channels": n_out,
               "kernel_t": kernel[0], "kernel_m": kernel[1], "stride_t": stride[0], "stride_m": stride[1],
               "pad_t": pad_t, "pad_m": pad_m}
@@ -76,11 +76,16 @@ def _channel_fields(p, n, kept):
     return _fields(p, kept)
 
 
+def _convolution_params(x_shape, p, kernel, stride, padding, kept):
+    """npgru_conv2d_params *, and the shape of the output."""
+    n = len(p.multiplier)
+    window, shape = _window(x_shape, kernel, n, stride, padding)
+    return ffi.new("npgru_conv2d_params *", {"window": window, "channels": _channel_fields(p, n, kept)}), shape
+
+
 def _convolution(name, x, w, bias, p, kernel, stride, padding):
-    n, kept = len(p.multiplier), []
-    window, shape = _window(x, kernel, n, stride, padding)
-    params = ffi.new("npgru_conv2d_params *", {"window": window, "channels": _channel_fields(p, n, kept)})
-    bias = None if bias is None else _array("bias", bias, "int32", (n,))
+    params, shape = _convolution_params(x.shape, p, kernel, stride, padding, kept := [])
+    bias = None if bias is None else _array("bias", bias, "int32", (shape[3],))
     y = np.empty(shape, np.int8)
     _call(name, params, x, w, bias, y)
     return y
@@ -197,24 +202,29 @@ def mean(x, p):
 def max_pool_s8(x, kernel, stride=None, padding="valid", y_min=-128, y_max=127):
     """The twin of int8_reference.max_pool_s8."""
     x = _array("x", x, "int8", (None,) * 4)
-    window, shape = _window(x, kernel, x.shape[3], stride or kernel, padding)
+    window, shape = _window(x.shape, kernel, x.shape[3], stride or kernel, padding)
     y = np.empty(shape, np.int8)
     _call("max_pool_s8", ffi.new("npgru_max_pool_params *", {"window": window, "y_min": y_min, "y_max": y_max}), x, y)
     return y
+
+
+def _gru_params(bits, D, H, p, kept):
+    """npgru_gru_params * of a state of that many bits."""
+    values = {"in_features": D, "units": H, **_fields(p, kept)}
+    values.update(input=_channel_fields(p.input, 3 * H, kept), state=_channel_fields(p.state, 3 * H, kept))
+    if bits == 8:                                   # tables, under their names in C
+        values.update(sigmoid_table=values.pop("sigmoid"), tanh_table=values.pop("tanh"))
+    return ffi.new("npgru_gru_params *", values)
 
 
 def _gru_step(bits, x, h, w, u, bx, bh, p):
     bias_dtype = "int64" if bits == 16 else "int32"
     h = _array("h", h, f"int{bits}", (None, None)).copy()
     x = _array("x", x, "int8", (len(h), None))
-    D, H, kept = x.shape[1], h.shape[1], []
+    D, H = x.shape[1], h.shape[1]
     w, u = _array("w", w, "int8", (3 * H, D)), _array("u", u, "int8", (3 * H, H))
     bx, bh = _array("bx", bx, bias_dtype, (3 * H,)), _array("bh", bh, bias_dtype, (3 * H,))
-    values = {"in_features": D, "units": H, **_fields(p, kept)}
-    values.update(input=_channel_fields(p.input, 3 * H, kept), state=_channel_fields(p.state, 3 * H, kept))
-    if bits == 8:                                   # tables, under their names in C
-        values.update(sigmoid_table=values.pop("sigmoid"), tanh_table=values.pop("tanh"))
-    params = ffi.new("npgru_gru_params *", values)
+    params = _gru_params(bits, D, H, p, kept := [])
     scratch = np.empty(max(1, getattr(lib, f"npgru_gru_s{bits}_scratch_bytes")(params)), np.int8)
     for x_row, h_row in zip(x, h):
         _call(f"gru_step_s{bits}", params, x_row, w, u, bx, bh, ffi.from_buffer("int16_t[]", scratch), h_row)
