@@ -46,6 +46,9 @@ The map; a module imports only modules above it:
     detector        a run folder, a checkpoint or a .tflite file -> what scores clips
     costs           what a network costs: parameters, multiply-adds, zeros, bytes
     emulator        C programs on an emulated Cortex-M: compile, run in QEMU, count instructions, measure sections
+    machine         the machine that a figure was measured on: its name, its peak, a process's memory
+    bench_train     the speed of training: samples a second of the real loop
+    bench_layers    where the time of a training step goes, layer by layer
     figures         arrays and words -> matplotlib figures, the same bytes every time
     evidence        a run and its clips -> every stage scored, the hardest clips, the curves
     report          evidence and figures -> report.html

@@ -1,4 +1,5 @@
 """What a network costs: parameters, multiply-adds, zeros, bytes. Counted from the layer list, not measured."""
+import math
 import zlib
 
 import numpy as np
@@ -17,26 +18,61 @@ def n_parameters(layers: list[Layer]) -> int:
 
 
 def multiply_adds(layers: list[Layer], n_frames: int, n_mels: int) -> int:
-    """Multiply-adds of one clip, x (T, M), in the layers with kernels; batch-norm folded, borders counted like the middle.
+    """Multiply-adds of one clip, x (T, M), in the layers with kernels; batch-norm folded, borders counted like the middle."""
+    return sum(places * kernel_size(layer) for layer, places, _ in places_of(layers, n_frames, n_mels))
 
-        Σ_layers  positions · Σ_kernels size        positions: places (frames × bands) of the layer's output
+
+def kernel_size(layer: Layer) -> int:
+    """Weights that are multiplied: those of its kernels, without biases."""
+    return sum(math.prod(shape) for key, shape in layer.shapes.items() if key in ("w", "u"))
+
+
+def places_of(layers: list[Layer], n_frames: int, n_mels: int):
+    """Each layer of one clip, x (T, M), with the places (frames x bands) of its output and the numbers of its input.
 
     conv2d's stride, the pool over bands, the stack and the mean over time change the number of places, nothing else does.
     """
-    n_positions, total = [n_frames, n_mels], 0
+    n, C = [n_frames, n_mels], 1
     for layer in layers:
+        size = math.prod(n) * C
         if layer.kind == "conv2d":
             stride = layer.settings.get("stride", (1, 1))
-            n_positions = [same_padding(n, k, s)[0] for n, k, s in zip(n_positions, layer.shapes["w"], stride)]
+            n = [same_padding(length, k, s)[0] for length, k, s in zip(n, layer.shapes["w"], stride)]
         elif layer.kind == "maxpool":
-            n_positions[1] //= layer.settings["size"]
+            n = [n[0], n[1] // layer.settings["size"]]
         elif layer.kind == "stack":
-            n_positions[1] = 1
+            n, C = [n[0], 1], n[1] * C
         elif layer.kind == "mean_time":
-            n_positions[0] = 1
-        kernels = [shape for key, shape in layer.shapes.items() if key in ("w", "u")]
-        total += n_positions[0] * n_positions[1] * sum(int(np.prod(shape)) for shape in kernels)
-    return total
+            n = [1, n[1]]
+        if layer.kind in ("conv2d", "pointwise", "dense"):
+            C = layer.shapes["w"][-1]
+        elif "u" in layer.shapes:
+            C = layer.shapes["u"][0]
+        yield layer, math.prod(n), size
+
+
+# Additions, multiplications and comparisons for each number that goes in, forward and backward, as the equations have them.
+ELEMENTWISE = {"scale": (1, 1), "batchnorm": (7, 10), "relu6": (2, 1), "relu": (1, 1), "maxpool": (1, 1), "dropout": (1, 1),
+               "mean_time": (1, 1)}
+
+
+def step_operations(layers: list[Layer], n_frames: int, n_mels: int) -> dict[str, tuple[int, int]]:
+    """{layer's name: floating-point operations of a training step a clip, forward and backward}, x (T, M).
+
+        forward   2 · multiply-adds
+        backward  the same for dx, and the same for dw       no dx where no layer before has weights
+
+    What the equations need, not how often an implementation does it; the GRU's gates are left out beside its kernels.
+    """
+    operations, has_weights = {}, False
+    for layer, places, size in places_of(layers, n_frames, n_mels):
+        if kernel := kernel_size(layer):
+            operations[layer.name] = 2 * places * kernel, 2 * places * kernel * (1 + has_weights)
+        else:
+            forward, backward = ELEMENTWISE.get(layer.kind, (0, 0))
+            operations[layer.name] = forward * size, backward * size * has_weights
+        has_weights |= bool(layer.shapes)
+    return operations
 
 
 def sparsity(layers: list[Layer], params: dict) -> tuple[float, float]:

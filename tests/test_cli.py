@@ -15,13 +15,13 @@ from npgru.features import FrontEnd, log_mel, loudest_slice, to_int16
 from runs import npgru
 from tolerances import AP_ABS_ERROR
 
-COMMANDS = ["train", "evaluate", "report", "export", "features", "synth"]
+COMMANDS = ["train", "evaluate", "report", "export", "features", "synth", "bench train"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
 def test_help_says_what_goes_in_what_comes_out_and_an_example(command, capsys):
     with pytest.raises(SystemExit) as stop:
-        cli.main([command, "--help"])
+        cli.main([*command.split(), "--help"])
     text = capsys.readouterr().out
     assert stop.value.code == 0 and "  in:   " in text and "  out:  " in text and f"example:\n  npgru {command} " in text
 
@@ -33,7 +33,8 @@ def test_help_imports_neither_numpy_nor_any_other_library():
 
 
 @pytest.mark.parametrize("args", [[], ["sing"], ["train", "--threads", "0"], ["train", "--seed", "-1"], ["synth"],
-                                  ["train", "--stages", "teacher,dance"], ["features", "x.wav"], ["evaluate", "run"]])
+                                  ["train", "--stages", "teacher,dance"], ["features", "x.wav"], ["evaluate", "run"],
+                                  ["bench"], ["bench", "train", "--clips", "0"]])
 def test_wrong_use_exits_with_2(args, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(args)

@@ -18,6 +18,17 @@ def test_multiply_adds_of_a_tiny_network_counted_by_hand():
     assert costs.multiply_adds(layers, 6, 8) == conv + depthwise + pointwise + gru + dense + classes
 
 
+def test_operations_of_a_step_are_twice_the_multiply_adds_forward_and_for_each_gradient():
+    layers = model.build(TINY, 8)
+    operations = costs.step_operations(layers, 6, 8)
+    assert list(operations) == [layer.name for layer in layers]
+    with_kernels = [layer.name for layer in layers if costs.kernel_size(layer)]
+    assert sum(operations[name][0] for name in with_kernels) == 2 * costs.multiply_adds(layers, 6, 8)
+    assert operations["conv"][1] == operations["conv"][0]                       # nothing before it learns: no dx
+    assert all(operations[name][1] == 2 * operations[name][0] for name in with_kernels[1:])
+    assert operations["input"] == (6 * 8, 0) and operations["pool"] == (12 * 3, 12 * 3) and operations["stack"] == (0, 0)
+
+
 def test_zeros_are_counted_with_and_without_the_gru_and_compress(rng):
     layers = model.build(TINY, 8)
     params, _ = model.init(layers, rng)

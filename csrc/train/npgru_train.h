@@ -62,6 +62,10 @@ npgru_status npgru_train_backward(npgru_train *net, const float *dy, float *grad
 void npgru_train_adam(npgru_train *net, const npgru_adam *adam, int32_t n, const float *gradients, float *m, float *v,
                       float *params);
 
+/* The roof of one core, for whoever times it: does `rounds` of multiply-adds and returns how many operations they were;
+   0 where it does not know the processor. *sum is nothing of interest. */
+double npgru_train_peak(int32_t rounds, float *sum);
+
 #ifdef __cplusplus
 }
 #endif
