@@ -8,16 +8,21 @@
 
 #include <stdint.h>
 
+/* A function whose loops fill the registers: kept apart from its callers, and without GCC's scheduling before it allocates
+   registers, which costs up to a third of the instructions where there are two-in-one products. */
+#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__) && !defined(__clang__)
+#define CM_HOT __attribute__((noinline, optimize("O3", "no-schedule-insns")))
+#elif defined(__ARM_ARCH) && defined(__GNUC__) && !defined(__clang__)
+#define CM_HOT __attribute__((noinline, optimize("O3")))
+#else
+#define CM_HOT
+#endif
+
 typedef char cm_right_shift_must_floor[(-3 >> 1) == -2 ? 1 : -1];
 typedef char cm_conversion_must_wrap[(int32_t)0x80000000u < 0 && (int16_t)0x18000 < 0 ? 1 : -1];
 
 static inline int32_t cm_low(uint32_t pair) { return (int16_t)pair; }
 static inline int32_t cm_high(uint32_t pair) { return (int16_t)(pair >> 16); }
-
-static inline uint32_t cm_pair(int32_t low, int32_t high)          /* PKHBT: the low halves of both */
-{
-    return ((uint32_t)low & 0xFFFFu) | ((uint32_t)high << 16);
-}
 
 static inline int32_t cm_clamp(int32_t x, int32_t low, int32_t high)
 {
@@ -34,6 +39,13 @@ static inline int32_t cm_saturated(int64_t x)
 #if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 #include <arm_acle.h>
 
+static inline uint32_t cm_pair(int32_t low, int32_t high)
+{
+    uint32_t y;
+    __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(y) : "r"(low), "r"(high));
+    return y;
+}
+
 static inline uint32_t cm_sxtb16(uint32_t x) { return (uint32_t)__sxtb16((int8x4_t)x); }
 static inline uint32_t cm_uxtb16(uint32_t x) { return (uint32_t)__uxtb16((uint8x4_t)x); }
 static inline int32_t cm_smuad(uint32_t a, uint32_t b) { return __smuad((int16x2_t)a, (int16x2_t)b); }
@@ -42,6 +54,10 @@ static inline int32_t cm_smlabb(uint32_t a, uint32_t b, int32_t c) { return __sm
 static inline int32_t cm_smlabt(uint32_t a, uint32_t b, int32_t c) { return __smlabt((int32_t)a, (int32_t)b, c); }
 static inline int32_t cm_smlatb(uint32_t a, uint32_t b, int32_t c) { return __smlatb((int32_t)a, (int32_t)b, c); }
 static inline int32_t cm_smlatt(uint32_t a, uint32_t b, int32_t c) { return __smlatt((int32_t)a, (int32_t)b, c); }
+static inline int32_t cm_smusdx(uint32_t a, uint32_t b) { return __smusdx((int16x2_t)a, (int16x2_t)b); }
+static inline int32_t cm_smlsdx(uint32_t a, uint32_t b, int32_t c) { return __smlsdx((int16x2_t)a, (int16x2_t)b, c); }
+static inline uint32_t cm_sadd16(uint32_t a, uint32_t b) { return (uint32_t)__sadd16((int16x2_t)a, (int16x2_t)b); }
+static inline uint32_t cm_ssub16(uint32_t a, uint32_t b) { return (uint32_t)__ssub16((int16x2_t)a, (int16x2_t)b); }
 static inline int32_t cm_qadd(int32_t a, int32_t b) { return __qadd(a, b); }
 static inline int32_t cm_qsub(int32_t a, int32_t b) { return __qsub(a, b); }
 
@@ -59,7 +75,33 @@ static inline int32_t cm_smmulr(int32_t a, int32_t b)
     return y;
 }
 
+static inline uint32_t cm_abs16(uint32_t x)
+{
+    uint32_t y;
+    __asm__("ssub16 %0, %1, %2\n\tsel %0, %0, %2" : "=&r"(y) : "r"(0), "r"(x));
+    return y;
+}
+
+static inline uint32_t cm_halves(uint32_t low, uint32_t high)
+{
+    uint32_t y;
+    __asm__("pkhbt %0, %1, %2" : "=r"(y) : "r"(low), "r"(high));
+    return y;
+}
+
+static inline uint32_t cm_high_pair(uint32_t low, uint32_t high)
+{
+    uint32_t y;
+    __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(y) : "r"(high), "r"(low));
+    return y;
+}
+
 #else
+
+static inline uint32_t cm_pair(int32_t low, int32_t high)                      /* PKHBT: the low halves of both */
+{
+    return ((uint32_t)low & 0xFFFFu) | ((uint32_t)high << 16);
+}
 
 static inline uint32_t cm_sxtb16(uint32_t x)                       /* bytes 0 and 2, signed, as a pair */
 {
@@ -95,6 +137,38 @@ static inline int32_t cm_smlad(uint32_t a, uint32_t b, int32_t c)              /
 
 static inline int32_t cm_smuad(uint32_t a, uint32_t b) { return cm_smlad(a, b, 0); }
 
+static inline int32_t cm_smlsdx(uint32_t a, uint32_t b, int32_t c)             /* c + low high - high low; wraps */
+{
+    return cm_add_wrapping(c, (int32_t)((uint32_t)(cm_low(a) * cm_high(b)) - (uint32_t)(cm_high(a) * cm_low(b))));
+}
+
+static inline int32_t cm_smusdx(uint32_t a, uint32_t b) { return cm_smlsdx(a, b, 0); }
+
+static inline uint32_t cm_sadd16(uint32_t a, uint32_t b)                       /* both halves; each wraps */
+{
+    return cm_pair(cm_low(a) + cm_low(b), cm_high(a) + cm_high(b));
+}
+
+static inline uint32_t cm_ssub16(uint32_t a, uint32_t b)
+{
+    return cm_pair(cm_low(a) - cm_low(b), cm_high(a) - cm_high(b));
+}
+
+static inline uint32_t cm_abs16(uint32_t x)                                    /* of both halves; -32768 stays */
+{
+    return cm_pair(cm_low(x) < 0 ? -cm_low(x) : cm_low(x), cm_high(x) < 0 ? -cm_high(x) : cm_high(x));
+}
+
+static inline uint32_t cm_halves(uint32_t low, uint32_t high)                  /* PKHBT: low half of low, high half of high */
+{
+    return (low & 0xFFFFu) | (high & 0xFFFF0000u);
+}
+
+static inline uint32_t cm_high_pair(uint32_t low, uint32_t high)               /* PKHTB: the high halves of both */
+{
+    return low >> 16 | (high & 0xFFFF0000u);
+}
+
 static inline int32_t cm_qadd(int32_t a, int32_t b) { return cm_saturated((int64_t)a + b); }
 static inline int32_t cm_qsub(int32_t a, int32_t b) { return cm_saturated((int64_t)a - b); }
 static inline int32_t cm_smmul(int32_t a, int32_t b) { return (int32_t)(((int64_t)a * b) >> 32); }     /* floors */
@@ -105,6 +179,43 @@ static inline int32_t cm_smmulr(int32_t a, int32_t b)                          /
 }
 
 #endif
+
+/* x[0] and x[1] as a pair, at any even address: one load where the core can. */
+static inline uint32_t cm_load_pair(const int16_t *x)
+{
+#if defined(__ARM_FEATURE_UNALIGNED) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    uint32_t y;
+    __builtin_memcpy(&y, x, sizeof y);
+    return y;
+#else
+    return cm_pair(x[0], x[1]);
+#endif
+}
+
+static inline int32_t cm_clz(uint32_t x)                                       /* leading zeros; 32 for 0 */
+{
+#if defined(__GNUC__)
+    return x == 0 ? 32 : __builtin_clz(x);
+#else
+    int32_t n = 32;
+    for (; x != 0; x >>= 1) n--;
+    return n;
+#endif
+}
+
+static inline uint32_t cm_rbit(uint32_t x)                                     /* the 32 bits in reverse order */
+{
+#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB >= 2
+    __asm__("rbit %0, %1" : "=r"(x) : "r"(x));
+    return x;
+#else
+    x = (x & 0x55555555u) << 1 | (x >> 1 & 0x55555555u);
+    x = (x & 0x33333333u) << 2 | (x >> 2 & 0x33333333u);
+    x = (x & 0x0F0F0F0Fu) << 4 | (x >> 4 & 0x0F0F0F0Fu);
+    x = (x & 0x00FF00FFu) << 8 | (x >> 8 & 0x00FF00FFu);
+    return x << 16 | x >> 16;
+#endif
+}
 
 /* SSAT to 1..32 bits, USAT to 0..31: macros, because the instruction holds the number of bits. */
 #if defined(__ARM_FEATURE_SAT) && __ARM_FEATURE_SAT            /* the built-ins: GCC's __ssat fails -Wsign-conversion */

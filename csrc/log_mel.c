@@ -6,7 +6,7 @@
 
 typedef char right_shift_must_floor[(-3 >> 1) == -2 ? 1 : -1];
 
-static npgru_status check(const npgru_log_mel_params *p)
+npgru_status npgru_log_mel_check(const npgru_log_mel_params *p)
 {
     const int32_t N = p->window_len, M = p->n_channels;
     if (N < 16 || N > 8192 || (N & (N - 1)) != 0) return NPGRU_BAD_SHAPE;
@@ -145,19 +145,19 @@ static void mel_log(const npgru_log_mel_params *p, const int16_t *z, int32_t b, 
 
 int32_t npgru_log_mel_n_frames(const npgru_log_mel_params *p, int32_t n_samples)
 {
-    if (check(p) != NPGRU_OK || n_samples < p->window_len || n_samples > (1 << 30)) return 0;
+    if (npgru_log_mel_check(p) != NPGRU_OK || n_samples < p->window_len || n_samples > (1 << 30)) return 0;
     return 1 + (n_samples - p->window_len) / p->window_stride + p->pad_tail;
 }
 
 size_t npgru_log_mel_scratch_bytes(const npgru_log_mel_params *p)
 {
-    return check(p) == NPGRU_OK ? 2 * sizeof(int16_t) * (size_t)p->window_len : 0;
+    return npgru_log_mel_check(p) == NPGRU_OK ? 2 * sizeof(int16_t) * (size_t)p->window_len : 0;
 }
 
 npgru_status npgru_log_mel_frame(const npgru_log_mel_params *p, const int16_t *samples, int32_t n_samples,
                                  void *scratch, uint16_t *y)
 {
-    const npgru_status status = check(p);
+    const npgru_status status = npgru_log_mel_check(p);
     if (status != NPGRU_OK) return status;
     if (n_samples < 0 || n_samples > p->window_len) return NPGRU_BAD_SHAPE;
     int16_t *z = scratch;
@@ -170,7 +170,7 @@ npgru_status npgru_log_mel_frame(const npgru_log_mel_params *p, const int16_t *s
 npgru_status npgru_log_mel(const npgru_log_mel_params *p, const int16_t *samples, int32_t n_samples,
                            void *scratch, uint16_t *y)
 {
-    const npgru_status status = check(p);
+    const npgru_status status = npgru_log_mel_check(p);
     if (status != NPGRU_OK) return status;
     const int32_t T = npgru_log_mel_n_frames(p, n_samples);
     if (T == 0) return NPGRU_BAD_SHAPE;

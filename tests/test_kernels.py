@@ -1,4 +1,5 @@
 """The compiled kernels against their NumPy twins: integers equal, bit for bit, on every signal."""
+import ctypes
 import shutil
 import subprocess
 from pathlib import Path
@@ -54,6 +55,7 @@ def front_ends(draw):
 def assert_all_forms_agree(samples, front_end):
     expected = features.log_mel(samples, front_end, "numpy")
     np.testing.assert_array_equal(kernels.log_mel_device(samples, front_end), expected)
+    np.testing.assert_array_equal(kernels.log_mel_pairs(samples, front_end), expected)
     np.testing.assert_array_equal(kernels.log_mel(samples, front_end), expected)
 
 
@@ -108,20 +110,36 @@ def test_log_mel_fft_bounds_hold_without_a_window(rng):
     windows = [np.where(np.cos(angle + phase) >= 0, 32767, -32768) for phase in (0, 0.8, 1.6)]
     windows += [np.full((1, 512), -32768), np.full((1, 512), 32767), rng.choice([-32768, 32767], (300, 512))]
     windows = np.concatenate(windows).astype(np.int16)
-    device, host = np.empty((2, len(windows), 32), dtype=np.uint16)
+    device, pairs, host = np.empty((3, len(windows), 32), dtype=np.uint16)
     scratch = ffi.new("char[]", n_bytes)
-    for form, y in (("npgru_log_mel", device), ("npgru_log_mel_host", host)):
+    for form, y in (("npgru_log_mel", device), ("npgru_log_mel_frame_pairs", pairs), ("npgru_log_mel_host", host)):
         for window, features_of_one in zip(windows, y):
             sizes = (1, 512) if form.endswith("host") else (512,)
             samples, out = ffi.from_buffer("int16_t[]", window), ffi.from_buffer("uint16_t[]", features_of_one)
             assert getattr(lib, form)(square, samples, *sizes, scratch, out) == lib.NPGRU_OK
     np.testing.assert_array_equal(host, device)
+    np.testing.assert_array_equal(pairs, device)
+
+
+@needs_gcc
+def test_roots_of_the_pairs_form_are_the_specification(rng, tmp_path):
+    """Every square up to 2^40 and the numbers around it and around the middle to the next; and seeded ones."""
+    subprocess.run(["gcc", *WARNINGS, "-O2", "-shared", "-fPIC", f"-I{CSRC}", CSRC / "log_mel.c",
+                    Path(__file__).parent / "log_mel_probe.c", "-o", tmp_path / "probe.so"], check=True)
+    r = np.arange(1 << 20, dtype=np.uint64)
+    seeded = rng.integers(0, 2**40, 100_000, dtype=np.uint64) >> rng.integers(0, 40, 100_000, dtype=np.uint64)
+    ends = np.uint64([2**32 - 1, 2**32, 2**40 - 1])
+    m = np.concatenate([r * r, r * r + 1, r * r + r, r * r + r + 1, r[1:] * r[1:] - 1, ends, seeded])
+    y = np.empty(len(m), np.uint32)
+    probe = ctypes.CDLL(str(tmp_path / "probe.so")).probe_rounded_root
+    probe(ctypes.c_void_p(m.ctypes.data), len(m), ctypes.c_void_p(y.ctypes.data))
+    np.testing.assert_array_equal(y, features.rounded_root(m))
 
 
 @needs_kernels
 @pytest.mark.parametrize("samples", [np.zeros(600), np.zeros(600, np.int32), np.zeros((1, 1, 600), np.int16),
                                      np.zeros(511, np.int16)])
-@pytest.mark.parametrize("kernel", [kernels.log_mel, kernels.log_mel_device])
+@pytest.mark.parametrize("kernel", [kernels.log_mel, kernels.log_mel_device, kernels.log_mel_pairs])
 def test_log_mel_refuses_other_arrays(kernel, samples):
     with pytest.raises(ValueError, match="accepted"):
         kernel(samples, PAPER_UNPADDED)
@@ -158,7 +176,7 @@ def test_log_mel_is_clean_under_sanitizers(tmp_path):
     (tmp_path / "tables.h").write_text(table_source([
         FrontEnd.paper(), FrontEnd(16, 5, 8000, 14, 3, 0, 3000, 12),
         FrontEnd(64, 70, 16000, 12, 20, 125, 7000, 6, True)]))
-    sources = [Path(__file__).parent / "sanitizer" / "log_mel_main.c", CSRC / "log_mel.c",
+    sources = [Path(__file__).parent / "sanitizer" / "log_mel_main.c", CSRC / "log_mel.c", CSRC / "log_mel_pairs.c",
                *sorted(CSRC.glob("host/*mel*.c")), *sorted(CSRC.glob("host/fft*.c"))]
     build = subprocess.run(["gcc", *WARNINGS, "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all",
                             f"-I{CSRC}", f"-I{tmp_path}", *sources, "-o", tmp_path / "main"],

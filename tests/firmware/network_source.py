@@ -74,7 +74,7 @@ def network_source(integers, n_samples: int, codes: dict) -> str:
     front_end = struct(None, window_len=fe.window_len, window_stride=fe.window_stride, window_bits=fe.window_scaling_bits,
                        n_channels=fe.mel_n_channels, post_bits=fe.mel_post_scaling_bits, pad_tail=int(fe.pad_tail), **arrays)
     x, x_shape = "features", (1, fe.n_frames(n_samples), fe.mel_n_channels)
-    constants = [f"enum {{ N_SAMPLES = {n_samples}, N_FEATURES = {x_shape[1] * x_shape[2]} }};",
+    constants = [f"enum {{ N_SAMPLES = {n_samples}, N_FRAMES = {x_shape[1]}, N_FEATURES = {x_shape[1] * x_shape[2]} }};",
                  f"static const npgru_log_mel_params front_end = {front_end};"]
     calls = []
     for op in integers.operators:

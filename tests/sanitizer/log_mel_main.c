@@ -36,6 +36,14 @@ static void compare(const npgru_log_mel_params *p, int32_t n, int kind)
     expect(npgru_log_mel(p, x, n, scratch, device) == NPGRU_OK, "device form runs");
     expect(npgru_log_mel_host(p, x, 1, n, host_scratch, host) == NPGRU_OK, "host form runs");
     expect(memcmp(device, host, n_bytes) == 0, "host form equals device form");
+    const int32_t last = (npgru_log_mel_n_frames(p, n) - 1) * p->window_stride, rest = n - last;
+    for (int32_t t = 0; t * p->window_stride <= last; t++) {
+        const int32_t there = t * p->window_stride < last || !p->pad_tail ? p->window_len : rest > 0 ? rest : 0;
+        const npgru_status status = npgru_log_mel_frame_pairs(p, x + (there > 0 ? t * p->window_stride : 0), there, scratch,
+                                                              host + t * p->n_channels);
+        expect(status == NPGRU_OK, "pairs form runs");
+    }
+    expect(memcmp(device, host, n_bytes) == 0, "pairs form equals device form");
     free(x), free(device), free(host), free(scratch), free(host_scratch);
 }
 
@@ -45,6 +53,7 @@ static void expect_refused(const npgru_log_mel_params *p, const char *what)
     expect(npgru_log_mel_scratch_bytes(p) == 0 && npgru_log_mel_host_scratch_bytes(p) == 0, what);
     expect(npgru_log_mel_n_frames(p, 100000) == 0, what);
     expect(npgru_log_mel_frame(p, NULL, 0, NULL, NULL) != NPGRU_OK, what);
+    expect(npgru_log_mel_frame_pairs(p, NULL, 0, NULL, NULL) != NPGRU_OK, what);
     expect(npgru_log_mel(p, NULL, 100000, NULL, NULL) != NPGRU_OK, what);
     expect(npgru_log_mel_host(p, NULL, 1, 100000, NULL, NULL) != NPGRU_OK, what);
 }
