@@ -119,12 +119,14 @@ def _deal_out(clips, seed):
 
 def _few_or_shared_recordings(root, clips):
     """Notices on what makes scores unreliable."""
-    splits = {}
+    splits, with_targets = {}, {clip.recording for clip in clips if clip.target}
     for clip in clips:
         splits.setdefault(clip.recording, set()).add(clip.split)
-    notices = []
-    if len(splits) < FEW_RECORDINGS:
-        notices.append(f"{printable(root)}: only {len(splits)} recording(s): scores say little about other recordings")
+    notices, n_others = [], len(splits) - len(with_targets)
+    if min(len(with_targets), n_others) < FEW_RECORDINGS:
+        notices.append(f"{printable(root)}: only {len(with_targets)} recording(s) of the target and {n_others} of other sounds; "
+                       f"below {FEW_RECORDINGS} of each, scores say little about other recordings: record more, or begin with "
+                       "a trained network (--from)")
     shared = sorted(recording for recording in splits if len(splits[recording]) > 1)
     if shared:
         notices.append(f"{printable(root)}: {len(shared)} recording(s) are in more than one split, such as "

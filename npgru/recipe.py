@@ -5,23 +5,25 @@ A run folder holds config.toml (as used), environment.toml (versions), log.csv (
 its own, so an interrupted and an uninterrupted run end with the same bytes.
 """
 import csv
-import hashlib
 import io
 import platform
 from collections.abc import Callable
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 
 import numpy as np
 import tomli_w
 from threadpoolctl import threadpool_limits
 
-from . import __version__, checkpoint, dataset, kernels, metrics, train
+from . import __version__, checkpoint, dataset, kernels, metrics, model, train
 from .backend import Backend
 from .checkpoint import CheckpointError, write_atomically
 from .config import ConfigError, as_table, first_difference, read_toml
 from .evaluate import target_scores
-from .stages import NEEDS, PLANS, PRODUCTS, STAGES, Recipe
+from .stages import NEEDS, PLANS, PRODUCTS, STAGES, Recipe, fine_tuned
+
+TRAINING_ONLY = ("rate", "momentum")              # settings of layers that two networks of the same shapes may differ in
 
 
 def check_run_folder(run: Path, recipe: Recipe, data: str) -> None:
@@ -87,7 +89,7 @@ def load_data(recipe: Recipe, root: Path, threads: int, strict: bool, progress: 
 
 def fingerprint(data: train.TrainingData) -> str:
     """sha256 of everything a stage learns from: 64 hex digits."""
-    digest = hashlib.sha256()
+    digest = sha256()
     for array in (data.x_train, data.y_train, data.x_validation, data.y_validation):
         digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
     return digest.hexdigest()
@@ -114,6 +116,42 @@ def find_checkpoint(run: Path, product: str | None = None) -> Path:
         raise CheckpointError(f"{run}: {product or 'no stage'} is not finished; run the same `npgru train` command again to "
                               f"continue it, or give {running[-1]} to use its best epoch so far")
     raise CheckpointError(f"{run}: holds no checkpoints; accepted: a run folder or a .npz file of `npgru train`")
+
+
+def beginning(recipe: Recipe, stage: str) -> tuple[Path, checkpoint.Model] | None:
+    """The trained network that a stage begins with: its file and itself; None: the stage begins as the recipe has it.
+
+    Of a run folder the teacher and the student are used, each by its stage; of a checkpoint the one network it holds.
+    raises  CheckpointError where it is quantised, or has another front end, clip length or shape than this recipe
+    """
+    start, sizes = Path(recipe.fine_tune.start), {"teacher": recipe.teacher, "distil": recipe.distil}.get(stage)
+    if not recipe.fine_tune.start or not sizes:
+        return None
+    if start.is_dir():
+        find_checkpoint(start)                                              # raises where nothing is finished
+        if not stage_path(start, stage).is_file():
+            return None
+    file = stage_path(start, stage) if start.is_dir() else start
+    trained, header = checkpoint.load_model(file)
+    if not start.is_dir() and (header.get("stage") == "teacher") != (stage == "teacher"):
+        return None
+    layers = model.build(sizes.network, recipe.front_end.mel_n_channels)
+    needed = as_model(layers, {}, {}, recipe, ("", ""))
+    for what, value in (("front end", "front_end"), ("clip length", "clip_s")):
+        if getattr(trained, value) != getattr(needed, value):
+            raise CheckpointError(f"{file}: has another {what} than this run, {getattr(trained, value)}; accepted: the same; "
+                                  "give --config with the config.toml of its run")
+    if difference := first_difference(structure(trained.layers), structure(layers)):
+        raise CheckpointError(f"{file}: is another network than {stage}.network, {difference}; accepted: a float teacher or "
+                              "student of the same shapes; give --config with the config.toml of its run")
+    return file, trained
+
+
+def structure(layers: list) -> dict:
+    """{layer: kind, shapes, settings}; without what concerns training alone: share of dropout, momentum of statistics."""
+    rows = {layer.name: {"kind": layer.kind, "shapes": layer.shapes, "settings": layer.settings} for layer in layers}
+    return {name: {**row, "settings": {key: value for key, value in row["settings"].items() if key not in TRAINING_ONLY}}
+            for name, row in rows.items()}
 
 
 def write_log(run: Path, stage: str, history: list[dict]) -> None:
@@ -150,26 +188,30 @@ def run_stage(run: Path, stage: str, recipe: Recipe, loaded: Loaded, after_epoch
     before = stage_before(run, stage)
     plan = PLANS[stage](recipe, before and checkpoint.load_model(stage_path(run, before))[0], loaded.data,
                         np.random.default_rng([recipe.seed, number, 0]), backend)
-    header = {"stage": stage, "before": before, "seed": recipe.seed, "data_sha256": fingerprint(loaded.data),
+    begun = beginning(recipe, stage)
+    if begun:
+        plan = fine_tuned(plan, begun[1], recipe.fine_tune)
+    header = {"stage": stage, "before": before, "from_sha256": begun and sha256(begun[0].read_bytes()).hexdigest(), "seed": recipe.seed, "data_sha256": fingerprint(loaded.data),
               "backend": kernels.choose_backend(backend.name), "npgru": __version__}
     if last.is_file():
         state, found = train.load_state(last)
         for key, what in (("data_sha256", "other clips than these"), ("before", f"stage {found['before']}, not {before}"),
+                          ("from_sha256", f"other weights than those of --from {recipe.fine_tune.start or '(none)'}"),
                           ("backend", f"--backend {found['backend']}, not {header['backend']}")):
-            if found[key] != header[key]:
+            if found.get(key) != header[key]:
                 raise CheckpointError(f"{last}: stage {stage} was begun with {what}; give back the same, "
                                       "or start another run with -o")
     else:
         state = plan.start()
 
     def save(state):
-        train.save_state(last, state, {**header, **checkpoint.model_header(as_model(plan.layers, {}, {}, recipe, loaded))})
+        train.save_state(last, state, {**header, **checkpoint.model_header(as_model(plan.layers, {}, {}, recipe, loaded.classes))})
         write_log(run, stage, state.history)
         after_epoch(stage, state, plan.training.epochs)
 
     if plan.training:
         train.train(plan.layers, state, loaded.data, plan.training, plan.objective, [recipe.seed, number], save, backend)
-    finished = as_model(*plan.finish(state), recipe, loaded)
+    finished = as_model(*plan.finish(state), recipe, loaded.classes)
     scores = target_scores(finished, loaded.data.x_validation)
     checkpoint.save_model(final, finished, {
         **header, "epoch": state.best_epoch, "threshold": float(metrics.best_f1(loaded.data.y_validation, scores)[0]),
@@ -178,6 +220,6 @@ def run_stage(run: Path, stage: str, recipe: Recipe, loaded: Loaded, after_epoch
     return final
 
 
-def as_model(layers: list, params: dict, stats: dict, recipe: Recipe, loaded: Loaded) -> checkpoint.Model:
+def as_model(layers: list, params: dict, stats: dict, recipe: Recipe, classes: tuple) -> checkpoint.Model:
     """A network with what it needs to be used elsewhere."""
-    return checkpoint.Model(layers, params, stats, recipe.front_end, loaded.classes, recipe.clip_s)
+    return checkpoint.Model(layers, params, stats, recipe.front_end, classes, recipe.clip_s)

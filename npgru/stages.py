@@ -1,6 +1,6 @@
 """The stages of the paper's recipe: the configuration of each, and what it brings to the one training loop."""
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -58,6 +58,22 @@ class QuantiseConfig:
 
 
 @dataclass(frozen=True)
+class FineTuneConfig:
+    """Where a run begins with trained weights; a stage that does trains for fewer epochs, with smaller steps.
+
+    start           a run folder, or a float checkpoint; "": every network begins with random weights
+    epochs          of stages teacher and distil, in place of theirs, where they begin with weights of `start`
+    learning_rate   of Adam, likewise
+    """
+    start: str = ""
+    epochs: int = 15
+    learning_rate: float = 5e-4
+
+    def __post_init__(self):
+        TrainConfig(epochs=self.epochs, adam=AdamConfig(learning_rate=self.learning_rate))      # raises out of range
+
+
+@dataclass(frozen=True)
 class Recipe:
     """All decisions of a run; the defaults are the paper's.
 
@@ -74,6 +90,7 @@ class Recipe:
     prune: PruneConfig = field(default_factory=PruneConfig)
     calibrate: CalibrateConfig = field(default_factory=CalibrateConfig)
     quantise: QuantiseConfig = field(default_factory=QuantiseConfig)
+    fine_tune: FineTuneConfig = field(default_factory=FineTuneConfig)
 
     def __post_init__(self):
         if not 0 <= self.seed < 2**63:
@@ -170,6 +187,13 @@ def plan_quantise(recipe: Recipe, before: checkpoint.Model, data: train.Training
     objective = train.Objective(lambda x, logits, y: loss.cross_entropy(logits, y, of_class),
                                 lambda state, n_steps: compress.apply_masks(state.weights, masks))
     return Plan(config.training, layers, lambda: train.state_from(weights, stats), objective, best_of(layers))
+
+
+def fine_tuned(plan: Plan, before: checkpoint.Model, config: FineTuneConfig) -> Plan:
+    """The same stage, begun with trained weights of the same shapes; Adam's moments are zero."""
+    adam = replace(plan.training.adam, learning_rate=config.learning_rate)
+    return replace(plan, training=replace(plan.training, epochs=config.epochs, adam=adam),
+                   start=lambda: train.state_from(before.params, before.stats))
 
 
 PLANS = {"teacher": plan_teacher, "distil": plan_distil, "prune": plan_prune, "calibrate": plan_calibrate,

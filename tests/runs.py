@@ -1,6 +1,7 @@
 """The command line as a process, and a recipe small enough for tests."""
 import subprocess
 import sys
+import time
 
 SMALL = {"teacher.training.epochs": 3, "distil.training.epochs": 2, "prune.training.epochs": 2, "prune.pruning.every_steps": 2,
          "quantise.training.epochs": 2,
@@ -13,6 +14,17 @@ def npgru(*args, **options):
     """Run the command line in a process of its own -> the finished process with its output as text."""
     command = [sys.executable, "-m", "npgru.cli", *map(str, args)]
     return subprocess.run(command, capture_output=True, text=True, timeout=300, **options)
+
+
+def stop(corpus, run, options, how, when):
+    """Start a training, send it a signal once `when(run)` holds; returns the process and what it printed as errors."""
+    process = subprocess.Popen([sys.executable, "-m", "npgru.cli", "train", *map(str, [corpus, "-o", run, *options])],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not when(run) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(how)
+    return process, process.communicate(timeout=60)[1]
 
 
 def contents(folder):

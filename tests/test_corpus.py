@@ -124,7 +124,7 @@ def test_three_recordings_are_one_for_each_split(tmp_path):
     touch(tmp_path, *(f"{name}/{i}.wav" for name in ("Tit", "Negatives") for i in range(3)))
     clips, notices, _ = discover(tmp_path)
     assert Counter((clip.split, clip.target) for clip in clips) == {(s, t): 1 for s in SPLITS for t in (0, 1)}
-    assert any("only 6 recording(s)" in notice for notice in notices)
+    assert any("only 3 recording(s) of the target and 3 of other" in notice for notice in notices)
 
 
 def test_a_recording_in_two_splits_is_noticed(split_root):

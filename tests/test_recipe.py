@@ -1,9 +1,6 @@
 """Runs: the folder's files, resumption to the same bytes after a kill, and refusals that lose nothing."""
 import os
 import signal
-import subprocess
-import sys
-import time
 
 import numpy as np
 import pytest
@@ -11,7 +8,7 @@ import soundfile
 
 from npgru import checkpoint, int8, kernels, recipe
 from npgru.config import ConfigError
-from runs import FAST, contents, npgru
+from runs import FAST, contents, npgru, stop
 
 
 def test_run_folder_holds_config_versions_log_and_checkpoints(finished, corpus):
@@ -33,17 +30,6 @@ def test_same_seed_gives_the_same_bytes_on_two_threads(finished, corpus, tmp_pat
     assert contents(tmp_path / "two") == contents(finished)
 
 
-def stop(corpus, run, how, when):
-    """Start a training, send it a signal once `when(run)` holds; returns the process and what it printed as errors."""
-    process = subprocess.Popen([sys.executable, "-m", "npgru.cli", "train", str(corpus), "-o", str(run), "--seed", "3", *FAST],
-                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-    deadline = time.monotonic() + 60
-    while not when(run) and process.poll() is None and time.monotonic() < deadline:
-        time.sleep(0.002)
-    process.send_signal(how)
-    return process, process.communicate(timeout=60)[1]
-
-
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL to send")
 @pytest.mark.parametrize("when", [
     lambda run: (run / "config.toml").is_file(),
@@ -54,7 +40,7 @@ def stop(corpus, run, how, when):
     lambda run: (run / "checkpoints" / "quantised_last.npz").is_file()])
 def test_a_killed_run_continues_to_the_same_bytes(finished, corpus, tmp_path, when):
     run = tmp_path / "killed"
-    stop(corpus, run, signal.SIGKILL, when)
+    stop(corpus, run, ["--seed", "3", *FAST], signal.SIGKILL, when)
     assert npgru("train", corpus, "-o", run, "--seed", 3, *FAST).returncode == 0
     assert contents(run) == contents(finished)
 
@@ -69,7 +55,7 @@ def test_what_a_killed_write_left_is_removed(finished, corpus):
 
 def test_ctrl_c_is_one_line_and_loses_nothing(finished, corpus, tmp_path):
     run = tmp_path / "interrupted"
-    process, errors = stop(corpus, run, signal.SIGINT, lambda run: (run / "log.csv").is_file())
+    process, errors = stop(corpus, run, ["--seed", "3", *FAST], signal.SIGINT, lambda run: (run / "log.csv").is_file())
     assert process.returncode == 130 and "Traceback" not in errors and errors.splitlines()[-1].startswith("npgru: interrupted")
     assert npgru("train", corpus, "-o", run, "--seed", 3, *FAST).returncode == 0
     assert contents(run) == contents(finished)
@@ -97,7 +83,7 @@ def test_another_configuration_or_other_clips_do_not_continue_a_run(finished, co
 
 @pytest.mark.skipif(not kernels.AVAILABLE, reason="kernels not built")
 def test_a_stage_goes_on_with_the_back_end_it_was_begun_with(corpus, tmp_path):
-    stop(corpus, tmp_path / "run", signal.SIGKILL, lambda run: (run / "log.csv").is_file())
+    stop(corpus, tmp_path / "run", ["--seed", "3", *FAST], signal.SIGKILL, lambda run: (run / "log.csv").is_file())
     process = npgru("train", corpus, "-o", tmp_path / "run", "--seed", 3, "--backend", "numpy", *FAST)
     if process.returncode:                                            # it was not already finished when the signal came
         assert "was begun with --backend c, not numpy" in process.stderr

@@ -1,4 +1,5 @@
 """npgru train."""
+import json
 from pathlib import Path
 
 from .options import STAGES, add_command, data_options, positive, seed_number, stages
@@ -10,6 +11,8 @@ def configured(args):
     from .. import config, recipe
     table = config.read_toml(args.config) if args.config else {}
     table.pop("data", None)                                       # a run's config.toml says what it was trained on
+    if args.start is not None:
+        config.set_option(table, f"fine_tune.start={json.dumps(args.start)}")
     for assignment in args.set:
         config.set_option(table, assignment)
     for name in ("seed", "target"):
@@ -33,6 +36,9 @@ def run(args) -> int:
     if not unfinished:
         note(f"{run}: {', '.join(args.stages)} finished before; nothing to do")
         return 0
+    for stage in unfinished:
+        if begun := recipe.beginning(plan, stage):
+            note(f"{stage} begins with the weights of {begun[0]}")
     folder = Path(args.data or run / "synthetic_corpus")
     if not args.data:
         recipe.start_run_folder(run, plan, data_name)
@@ -71,6 +77,9 @@ def add(commands) -> None:
                    help=f"of {', '.join(STAGES)} (default: all); calibrate quantises without training; a finished one "
                    "is not repeated")
     p.add_argument("--seed", type=seed_number, metavar="S", help="of every random number (default: 0)")
+    p.add_argument("--from", dest="start", metavar="MODEL", help="a run folder or a checkpoint (.npz): the teacher, the student "
+                   "or both begin with its weights, for fewer epochs in smaller steps (fine_tune.epochs, fine_tune.learning_rate): "
+                   "for few clips of your own of the same species")
     p.add_argument("--clips", type=positive, default=512, metavar="N",
                    help="training clips of the synthetic corpus, when there is no DATA (default: %(default)s)")
     p.add_argument("--config", metavar="FILE", help="TOML configuration; options not in it keep their defaults")
