@@ -10,6 +10,7 @@ The map; a module imports only modules above it:
     audio           sound file -> samples at a known rate, in blocks; resampling; refusals
     voices          synthetic birds and noises, one clip each
     synth           a seeded synthetic corpus as sound files: what `npgru train` learns from when it gets no folder
+    feature_rows    features of many clips: an array while they are few, else a file that is read where asked for
     augment         log-mel -> log-mel: noise, overlay, the contrast gate
     clips           a folder or a CSV manifest -> clips: class, split, recording, distance
     corpus          clips -> which class is the target, who is in which split

@@ -3,6 +3,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .feature_rows import blocks
+
 
 @dataclass(frozen=True)
 class AugmentConfig:
@@ -39,8 +41,8 @@ class AugmentConfig:
 
 def contrast(x) -> np.ndarray:
     """max − median of each clip's features; x (N, T, M) -> (N,) float32."""
-    flat = x.reshape(len(x), x.shape[1] * x.shape[2])            # N may be 0
-    return (flat.max(axis=1) - np.median(flat, axis=1)).astype(np.float32)
+    flat = (block.reshape(len(block), x.shape[1] * x.shape[2]) for block in blocks(x))          # N may be 0
+    return np.concatenate([block.max(axis=1) - np.median(block, axis=1) for block in flat]).astype(np.float32)
 
 
 def gate_value(x_targets, config: AugmentConfig) -> float:

@@ -1,5 +1,4 @@
 """Clips -> cached features -> seeded batches x (B, T, M), targets (B,). A bad file is reported, counted and skipped."""
-import os
 import warnings
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -15,14 +14,18 @@ from .audio import AudioError, printable
 from .clips import Clip, DatasetError, Problem
 from .corpus import Corpus, discover
 from .feature_cache import FeatureCache, default_folder
+from .feature_rows import Rows, part, room_for
 from .front_end import FrontEnd
 
 __all__ = ["AudioError", "Clip", "Corpus", "DatasetError", "Loaded", "Problem", "batches", "discover", "load_features"]
 
 
 class Loaded(NamedTuple):
-    """What `load_features` returns: features uint16 (N, T, M) of the N clips that were kept, the others as problems."""
-    features: np.ndarray
+    """What `load_features` returns: features uint16 (N, T, M) of the N clips that were kept, the others as problems.
+
+    Many are not in memory, but in a file: see npgru.feature_rows.
+    """
+    features: np.ndarray | Rows
     clips: list[Clip]
     problems: list[Problem]
 
@@ -36,12 +39,15 @@ def load_features(clips: Sequence[Clip], front_end: FrontEnd, clip_s: float = 2.
     threads    never changes a result
     strict     the first bad file raises AudioError, instead of becoming a problem
     progress   called as progress(iterable, total=, desc=, unit=) -> iterable, such as tqdm
-    raises     DatasetError if no clip can be used, or their features would not fit into memory
+    raises     DatasetError if no clip can be used, or there is no room for their features
     warns      UserWarning, one line each: files cut short, the same sound twice, a cache that cannot be written, ...
     """
     slice_samples = round(clip_s * front_end.sample_rate_hz)
     cache = FeatureCache(cache_dir or default_folder(), front_end, slice_samples)
-    x = _array_for(len(clips), cache.shape)
+    try:
+        x = room_for(len(clips), cache.shape, cache.folder)
+    except OSError as error:
+        raise DatasetError(str(error)) from None
     kept, keys, problems, notices = [], [], [], {}
 
     def one(clip):
@@ -65,17 +71,7 @@ def load_features(clips: Sequence[Clip], front_end: FrontEnd, clip_s: float = 2.
     if not kept:
         why = f"; the first: {problems[0]}" if problems else ""
         raise DatasetError(f"none of {len(clips)} clips can be used{why}")
-    return Loaded(x[:len(kept)], kept, problems)
-
-
-def _array_for(n_clips, shape):
-    """Uninitialised uint16 (n_clips, T, M), refused where it is more than the memory of the machine."""
-    n_bytes = 2 * n_clips * shape[0] * shape[1]
-    machine_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") if hasattr(os, "sysconf") else n_bytes
-    if n_bytes > machine_bytes:
-        raise DatasetError(f"features of {n_clips} clips need {n_bytes / 1e9:.1f} GB, this machine has "
-                           f"{machine_bytes / 1e9:.1f} GB; use fewer clips")
-    return np.empty((n_clips, *shape), np.uint16)
+    return Loaded(part(x, slice(len(kept))), kept, problems)
 
 
 def _in_order(work, items, threads):

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from . import augment, checkpoint, config, costs, dataset, evaluate, export_tflite, int8, metrics, model, recipe, train
+from . import (augment, checkpoint, config, costs, dataset, evaluate, export_tflite, feature_rows, int8, metrics, model, recipe,
+               train)
 from .audio import printable
 from .clips import normal
 from .corpus import POSITIVE_NAMES
@@ -184,7 +185,7 @@ def scored_stage(run: Path, name: str, trained: checkpoint.Model, header: dict, 
     split, score, tables = np.array([clip.split for clip in clips]), np.full(len(clips), np.nan), {}
     for part in splits:
         rows = np.flatnonzero(split == part)
-        score[rows] = form.predict(x[rows])
+        score[rows] = form.predict(feature_rows.part(x, rows))
         tables[part] = evaluate.score_table([clips[i] for i in rows], score[rows])
     label, costs_of_form = LABELS.get(name, name) + form.words, price(run, name, trained, form, x)
     return Stage(name, label, trained, header, costs_of_form, score, tables)
@@ -254,7 +255,7 @@ def typical(evidence: Evidence) -> tuple[int, int]:
     chosen = []
     for target, share in ((1, 0.9), (0, 0.75)):
         members = np.flatnonzero(rows & (evidence.y == target))
-        ranked = members[np.argsort(augment.contrast(evidence.x[members]), kind="stable")]
+        ranked = members[np.argsort(augment.contrast(feature_rows.part(evidence.x, members)), kind="stable")]
         chosen.append(int(ranked[int(share * (len(ranked) - 1))]) if len(ranked) else -1)
     return tuple(chosen)
 

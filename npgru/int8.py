@@ -12,6 +12,7 @@ import numpy as np
 
 from . import int8_gru, int8_params, int8_reference, kernels, kernels_int8
 from .checkpoint import Model
+from .feature_rows import blocks
 from .int8_nonlinear import softmax_s8
 from .int8_params import Quantisation
 from .kernels_int8_host import HostNetwork
@@ -209,8 +210,9 @@ def codes(integers: IntegerModel, features, names=(), backend: str | None = None
     if unknown := [name for name in names if name not in [op.name for op in integers.operators]]:
         raise ValueError(f"no operator is named {unknown[0]!r}; accepted: {', '.join(op.name for op in integers.operators)}")
     if kernels.choose_backend(backend) == "c":
-        return integers.host.codes(features, names, threads)
-    batches = [run(integers, features[i:i + 32], backend) for i in range(0, max(1, len(features)), 32)]
+        batches = [integers.host.codes(block, names, threads) for block in blocks(features)]
+    else:
+        batches = [run(integers, block, backend) for block in blocks(features, 32)]
     return {name: np.concatenate([batch[name] for batch in batches]) for name in names}
 
 

@@ -21,6 +21,7 @@ from .backend import Backend
 from .checkpoint import CheckpointError, write_atomically
 from .config import ConfigError, as_table, first_difference, read_toml
 from .evaluate import target_scores
+from .feature_rows import blocks, part
 from .stages import NEEDS, PLANS, PRODUCTS, STAGES, Recipe, fine_tuned
 
 TRAINING_ONLY = ("rate", "momentum")              # settings of layers that two networks of the same shapes may differ in
@@ -83,7 +84,8 @@ def load_data(recipe: Recipe, root: Path, threads: int, strict: bool, progress: 
             raise dataset.DatasetError(f"{root}: of the {name} clips {n_targets} targets and {n - n_targets} negatives can "
                                        f"be used; accepted: at least 1 of each; the first refused: {[*refused, 'none'][0]}")
     target_name = next(clip.class_name for clip in clips if clip.target)
-    data = train.TrainingData(x[split == "train"], y[split == "train"], x[split == "validation"], y[split == "validation"])
+    data = train.TrainingData(part(x, split == "train"), y[split == "train"],
+                              part(x, split == "validation"), y[split == "validation"])
     return Loaded(data, ("Negatives", target_name), corpus.notices, [*corpus.problems, *refused])
 
 
@@ -91,7 +93,9 @@ def fingerprint(data: train.TrainingData) -> str:
     """sha256 of everything a stage learns from: 64 hex digits."""
     digest = sha256()
     for array in (data.x_train, data.y_train, data.x_validation, data.y_validation):
-        digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+        digest.update(f"{array.dtype}{array.shape}".encode())
+        for block in blocks(array):
+            digest.update(np.ascontiguousarray(block))
     return digest.hexdigest()
 
 

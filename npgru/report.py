@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import augment, evidence as seen, figures, metrics
+from . import augment, evidence as seen, feature_rows, figures, metrics
 from .checkpoint import write_atomically
 from .config import read_toml
 from .evidence import Evidence, ReportError
@@ -96,7 +96,7 @@ def plan_examples(evidence: Evidence) -> dict:
     target, negative = seen.typical(evidence)
     front_end, x = evidence.last.trained.front_end, evidence.x[[target]].astype(np.float32)
     settings, targets = evidence.recipe.teacher.training.augment, (evidence.split == "train") & (evidence.y == 1)
-    gate = augment.gate_value(evidence.x[targets if targets.any() else evidence.y == 1], settings)
+    gate = augment.gate_value(feature_rows.part(evidence.x, targets if targets.any() else evidence.y == 1), settings)
     snr_db = np.mean(settings.snr_above_db if augment.contrast(x)[0] > gate else settings.snr_below_db, keepdims=True)
     noise = np.random.default_rng(evidence.recipe.seed).standard_normal(x.shape, dtype=np.float32)
     added, panels = {f"noise added, {snr_db[0]:g} dB below it": noise}, {"clean": x[0]}

@@ -9,6 +9,7 @@ from threadpoolctl import threadpool_limits
 from . import checkpoint, dataset, loss, metrics, model
 from .augment import AugmentConfig, augment_targets, gate_value
 from .backend import Backend
+from .feature_rows import Rows, part
 from .optimiser import AdamConfig, adam_init, cosine_decay
 
 
@@ -45,9 +46,9 @@ class TrainConfig:
 @dataclass(frozen=True)
 class TrainingData:
     """Features of both splits, uint16 (N, T, M), and targets (N,) in {0, 1}; each class is in both splits."""
-    x_train: np.ndarray
+    x_train: np.ndarray | Rows
     y_train: np.ndarray
-    x_validation: np.ndarray
+    x_validation: np.ndarray | Rows
     y_validation: np.ndarray
 
 
@@ -154,7 +155,7 @@ def train(layers: list, state: State, data: TrainingData, config: TrainConfig, o
                   so that nothing but `state` is needed to continue. BLAS gets one thread: its sums would depend on more
     after_epoch   called with the state when an epoch is complete: writes the checkpoint, shows progress
     """
-    gate = gate_value(data.x_train[data.y_train == 1], config.augment)
+    gate = gate_value(part(data.x_train, data.y_train == 1), config.augment)
     network = backend.network(layers, data.x_train.shape[1:], config.batch_size)
     state.weights, state.adam_m, state.adam_v = (network.own(a) for a in (state.weights, state.adam_m, state.adam_v))
     with threadpool_limits(1):
