@@ -8,6 +8,7 @@ The map; a module imports only modules above it:
     features        samples -> log-mel (T, M): the fixed-point one in integers, the float one for teaching
     mp3             how long an MP3 really is
     audio           sound file -> samples at a known rate, in blocks; resampling; refusals
+    detections      detections as tables: Raven, Audacity, Kaleidoscope, CSV, parquet; and back
     voices          synthetic birds and noises, one clip each
     synth           a seeded synthetic corpus as sound files: what `npgru train` learns from when it gets no folder
     feature_rows    features of many clips: an array while they are few, else a file that is read where asked for
