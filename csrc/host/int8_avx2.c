@@ -22,7 +22,7 @@ INLINE vec smaller(vec a, vec b) { return _mm256_min_epi32(a, b); }
 INLINE vec larger(vec a, vec b) { return _mm256_max_epi32(a, b); }
 INLINE vec left(vec a, vec n) { return _mm256_sllv_epi32(a, n); }
 INLINE vec right(vec a, vec n) { return _mm256_srav_epi32(a, n); }
-INLINE vec one_if_above(vec a, vec b) { return _mm256_srli_epi32(_mm256_cmpgt_epi32(a, b), 31); }
+INLINE vec one_more_if_above(vec y, vec a, vec b) { return _mm256_sub_epi32(y, _mm256_cmpgt_epi32(a, b)); }
 INLINE vec if_above(vec a, vec b, vec yes, vec no) { return _mm256_blendv_epi8(no, yes, _mm256_cmpgt_epi32(a, b)); }
 
 INLINE vec load_codes(const int16_t *x) { return _mm256_cvtepi16_epi32(_mm_loadu_si128((const __m128i *)(const void *)x)); }

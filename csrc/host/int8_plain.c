@@ -23,7 +23,7 @@ INLINE vec larger(vec a, vec b) { EACH a.at[i] = a.at[i] > b.at[i] ? a.at[i] : b
 INLINE vec left(vec a, vec n) { EACH a.at[i] = cm_shift_left(a.at[i], n.at[i]); return a; }
 INLINE vec right(vec a, vec n) { EACH a.at[i] >>= n.at[i]; return a; }
 INLINE vec if_above(vec a, vec b, vec yes, vec no) { EACH a.at[i] = a.at[i] > b.at[i] ? yes.at[i] : no.at[i]; return a; }
-INLINE vec one_if_above(vec a, vec b) { EACH a.at[i] = a.at[i] > b.at[i]; return a; }
+INLINE vec one_more_if_above(vec y, vec a, vec b) { EACH y.at[i] += a.at[i] > b.at[i]; return y; }
 
 INLINE vec load_codes(const int16_t *x) { vec y; EACH y.at[i] = x[i]; return y; }
 INLINE void store_codes(int16_t *y, vec a) { EACH y[i] = (int16_t)a.at[i]; }

@@ -19,7 +19,7 @@ INLINE vec mbq(vec a, scale s)
 {
     const vec x = srdhm(left(a, s.left), s.multiplier);
     const vec half = sub(right(s.mask, all(1)), right(x, all(31)));
-    return add(right(x, s.right), one_if_above(and(x, s.mask), half));
+    return one_more_if_above(right(x, s.right), and(x, s.mask), half);
 }
 
 INLINE vec clamped(vec a, int32_t low, int32_t high)
