@@ -51,6 +51,7 @@ The map; a module imports only modules above it:
     machine         the machine that a figure was measured on: its name, its peak, a process's memory
     bench_train     the speed of training: samples a second of the real loop
     bench_layers    where the time of a training step goes, layer by layer
+    bench_int8      the speed of the integer network: microseconds a clip, beside other runtimes
     figures         arrays and words -> matplotlib figures, the same bytes every time
     evidence        a run and its clips -> every stage scored, the hardest clips, the curves
     report          evidence and figures -> report.html

@@ -16,20 +16,15 @@ FORMS = ("plain", "avx2", "avx512")         # of npgru_int8_form, the best last
 CLIPS_A_CALL = 1024                         # between two looks at the keyboard
 
 
-def form_number(form: str | None = None) -> int:
-    """A form by name, None: the best one that this processor runs; raises ValueError for one that it does not."""
-    runs = [number for number in range(len(FORMS)) if lib.npgru_int8_runs(number)]
-    if form is None:
-        return runs[-1]
-    if form not in FORMS or FORMS.index(form) not in runs:
-        raise ValueError(f"form={form!r}; accepted on this processor: {', '.join(FORMS[number] for number in runs)}")
-    return FORMS.index(form)
+def running_forms() -> list[str]:
+    """The forms that this processor runs, the best last."""
+    return [form for number, form in enumerate(FORMS) if lib.npgru_int8_runs(number)]
 
 
 class Packed:
     """A network in C for clips (T, M): its handle, the arrays that the handle points into, and the shapes of all codes."""
 
-    def __init__(self, operators, T: int, M: int, form: int):
+    def __init__(self, operators, T: int, M: int, form: str):
         self.kept, self.shapes, self.places, rows, shape = [], {}, {}, [], (T, M)
         for op in operators:
             if op.kind == "stack":                          # the codes of the operator before, in another shape
@@ -41,7 +36,7 @@ class Packed:
         self.dtypes = {op.name: np.int16 if op.settings.get("bits") == 16 else np.int8 for op in operators}
         self.kept.append(rows := ffi.new("npgru_int8_operator[]", rows))
         status = ffi.new("npgru_status *")
-        handle = lib.npgru_int8_create(rows, len(rows), T, M, form, status)
+        handle = lib.npgru_int8_create(rows, len(rows), T, M, FORMS.index(form), status)
         _raise_unless_ok("npgru_int8_create", status[0])
         if handle == ffi.NULL:
             raise MemoryError(f"no memory for a network of {len(rows)} operators and clips of {T} x {M} features")
@@ -127,11 +122,15 @@ DESCRIBE = {"features": _features, "conv2d": _conv2d, "depthwise2d": _depthwise2
 class HostNetwork:
     """The operators of an int8.IntegerModel, packed for the shapes of clips that it meets.
 
-    form     "plain", "avx2", "avx512", or None: the best there is; all give the same integers
+    form      "plain", "avx2", "avx512", or None: the best there is; all give the same integers
+    raises    ValueError for a form that this processor does not run
     """
 
     def __init__(self, operators: list, form: str | None = None):
-        self.operators, self.form, self.packed = operators, form_number(form), {}
+        running = running_forms()
+        if form not in (None, *running):
+            raise ValueError(f"form={form!r}; accepted on this processor: {', '.join(running)}")
+        self.operators, self.form, self.packed = operators, form or running[-1], {}
 
     def codes(self, features, names, threads: int = 1) -> dict:
         """features (N, T, M) uint16 -> {name: its codes (N, ..)} of the operators named, those of int8.run.

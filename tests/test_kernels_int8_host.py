@@ -7,11 +7,11 @@ import pytest
 from test_int8 import SIZES, clips, quantised, trained
 
 from npgru import int8, kernels
-from npgru.kernels_int8_host import FORMS, HostNetwork
+from npgru.kernels_int8_host import HostNetwork, running_forms
 from npgru.model import NetworkConfig
 
 pytestmark = pytest.mark.skipif(not kernels.AVAILABLE, reason="kernels not built")
-RUNNING = [form for number, form in enumerate(FORMS) if kernels.AVAILABLE and kernels.lib.npgru_int8_runs(number)]
+RUNNING = running_forms() if kernels.AVAILABLE else []
 
 
 def assert_equal(expected, found):

@@ -1,7 +1,7 @@
 """npgru bench."""
 import os
 
-from .options import add_command, positive
+from .options import PRODUCTS, add_command, positive
 from .terminal import progress_bar
 
 
@@ -19,11 +19,31 @@ def run_train(args) -> int:
     return 0
 
 
+def run_int8(args) -> int:
+    import json
+
+    import numpy as np
+
+    from .. import bench_int8, detector
+    if args.model:
+        integers = detector.load(args.model, args.stage, args.state_bits).integers
+        if integers is None:
+            raise ValueError(f"{args.model}: is a float network; give a quantised one (--stage quantised, calibrated), or leave "
+                             "--model out")
+    else:
+        x = bench_int8.features_like_real_ones(32, (84, 32), np.random.default_rng(0))
+        integers = bench_int8.seeded_student(x, args.state_bits)
+    table = bench_int8.measure(integers, args.threads, progress=progress_bar)
+    print(json.dumps(table, indent=2) if args.json else bench_int8.as_text(table))
+    return 0
+
+
 def add(commands) -> None:
     p = commands.add_parser("bench", help="Measure how fast this machine trains and runs the networks.",
                             description="Measure how fast this machine trains and runs the networks.")
     benches = p.add_subparsers(dest="bench", required=True, metavar="WHAT")
     add_train(benches)
+    add_int8(benches)
 
 
 def add_train(benches) -> None:
@@ -39,4 +59,19 @@ def add_train(benches) -> None:
     p.add_argument("--backend", choices=["c", "numpy"], help="default: c where it is built")
     p.add_argument("--by-layer", action="store_true", help="where the time goes")
     p.add_argument("--clips", type=positive, default=3584, metavar="N", help="clips an epoch (default: %(default)s)")
+    p.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def add_int8(benches) -> None:
+    p = add_command(
+        benches, "int8", run_int8, "Microseconds a clip of the integer network, beside other runtimes.",
+        "nothing, or MODEL: a .tflite file, a run folder or a checkpoint of a quantised network; the features are random",
+        "us a clip from features to scores, the median of 5 runs: of NumPy, C, and where they are installed of tflite-runtime\n"
+        "        and ai-edge-litert on the exported file; first all are checked for equal results",
+        "npgru bench int8 --model run --json")
+    p.add_argument("--model", metavar="MODEL", help="default: the student with random weights")
+    p.add_argument("--stage", choices=PRODUCTS, help="which network of a run (default: the last that is finished)")
+    p.add_argument("--state-bits", type=int, default=16, choices=[8, 16], help="of the GRU's gates and state (default: 16)")
+    p.add_argument("--threads", type=positive, default=1, metavar="N",
+                   help="of C and of other runtimes (default: %(default)s)")
     p.add_argument("--json", action="store_true", help="print one JSON object")
