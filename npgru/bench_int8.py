@@ -126,11 +126,11 @@ def runtime_runner(integers: IntegerModel, name: str, codes, expected, threads: 
 
 def seconds_a_clip(runner: Runner) -> float:
     """Of as many calls as fill SECONDS_A_RUN."""
-    began, n = perf_counter(), 0
-    while perf_counter() - began < SECONDS_A_RUN:
+    began, n, seconds = perf_counter(), 0, 0.0
+    while n == 0 or seconds < SECONDS_A_RUN:
         runner.work()
-        n += 1
-    return (perf_counter() - began) / n / runner.n_clips
+        n, seconds = n + 1, perf_counter() - began
+    return seconds / n / runner.n_clips
 
 
 def measure(integers: IntegerModel, threads: int = 1, n_runs: int = N_RUNS, progress: Callable = lambda runs, **_: runs) -> dict:

@@ -17,8 +17,8 @@ CLIPS_A_CALL = 1024                         # between two looks at the keyboard
 
 
 def running_forms() -> list[str]:
-    """The forms that this processor runs, the best last."""
-    return [form for number, form in enumerate(FORMS) if lib.npgru_int8_runs(number)]
+    """The forms that this processor runs, the best last; none where the kernels are not built."""
+    return [form for number, form in enumerate(FORMS) if lib and lib.npgru_int8_runs(number)]
 
 
 class Packed:

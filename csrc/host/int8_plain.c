@@ -13,8 +13,8 @@ typedef struct { int16_t at[LANES][2]; } pairs;
 
 INLINE vec all(int32_t x) { vec y; EACH y.at[i] = x; return y; }
 INLINE vec load(const int32_t *x) { vec y; memcpy(&y, x, sizeof y); return y; }
-INLINE vec add(vec a, vec b) { EACH a.at[i] += b.at[i]; return a; }
-INLINE vec sub(vec a, vec b) { EACH a.at[i] -= b.at[i]; return a; }
+INLINE vec add(vec a, vec b) { EACH a.at[i] = cm_add_wrapping(a.at[i], b.at[i]); return a; }
+INLINE vec sub(vec a, vec b) { EACH a.at[i] = (int32_t)((uint32_t)a.at[i] - (uint32_t)b.at[i]); return a; }
 INLINE vec mul(vec a, vec b) { EACH a.at[i] *= b.at[i]; return a; }
 INLINE vec and(vec a, vec b) { EACH a.at[i] &= b.at[i]; return a; }
 INLINE vec magnitude(vec a) { EACH a.at[i] = a.at[i] < 0 ? -a.at[i] : a.at[i]; return a; }

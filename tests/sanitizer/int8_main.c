@@ -1,48 +1,11 @@
 /* Run by tests/test_kernels_int8.py under -fsanitize=address,undefined: every integer kernel on random numbers in its
    struct, legal or not, with arrays of exactly the stated sizes. A refused call must leave its output alone.
    Fields are drawn near their limits, so that good structs and bad ones of every kind occur. */
+#include "draw.h"
 #include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include "npgru_int8.h"
 
 #define GUARD 0x5A
 static int n_failed = 0, n_accepted = 0, n_refused = 0;
-static uint32_t state = 7;
-
-static uint32_t draw(void)
-{
-    state = 1664525u * state + 1013904223u;
-    return state >> 8;
-}
-
-static int32_t between(int32_t low, int32_t high)
-{
-    return (int32_t)((uint32_t)low + (draw() << 8 ^ draw()) % ((uint32_t)high - (uint32_t)low + 1u));
-}
-
-static int32_t any32(void)
-{
-    const int32_t corners[] = { 0, 1, -1, 127, 128, -128, -129, 32767, 32768, -32768, 65536, 1 << 30, INT32_MAX, INT32_MIN };
-    return draw() % 2 ? corners[draw() % 14] : (int32_t)(draw() << 8 ^ draw());
-}
-
-/* good: mostly a value in [low, high], once in `rare` anything. */
-static int32_t field(int32_t low, int32_t high, uint32_t rare)
-{
-    const uint32_t kind = draw() % rare;
-    if (kind == 0) return any32();
-    return kind == 1 ? low : kind == 2 ? high : between(low, high);
-}
-
-static void *filled(size_t n_bytes)
-{
-    uint8_t *a = malloc(n_bytes ? n_bytes : 1);
-    const uint32_t kind = draw() % 4;
-    for (size_t i = 0; i < n_bytes; i++)
-        a[i] = kind == 0 ? 0x80 : kind == 1 ? 0x7F : (uint8_t)draw();
-    return a;
-}
 
 static void *guarded(size_t n_bytes)
 {
@@ -65,26 +28,6 @@ static void judge(const char *name, npgru_status status, uint8_t *y, size_t n_by
             }
     }
     free(y);
-}
-
-#define MAX_N 12                                /* channels; the arrays below have this many */
-static int32_t multipliers[MAX_N], shifts[MAX_N], bias32[MAX_N];
-static int64_t bias64[MAX_N];
-
-static npgru_channels channels(uint32_t rare, int32_t bits)
-{
-    const int32_t zero = bits == 8 ? 128 : 0, limit = 1 << (bits - 1);
-    for (int i = 0; i < MAX_N; i++) {
-        multipliers[i] = field(1 << 30, INT32_MAX, 8 * rare);
-        shifts[i] = field(-31, bits == 8 ? 31 : 14, 8 * rare);
-        bias32[i] = field(-(1 << 30), 1 << 30, 8 * rare);
-        bias64[i] = (int64_t)between(-(1 << 30), 1 << 30) * (1 << between(0, 16));
-    }
-    if (draw() % (8 * rare) == 0) bias64[0] = draw() % 2 ? INT64_MIN : INT64_MAX;
-    const npgru_channels c = { field(-zero, zero ? 127 : 0, rare), field(-zero, zero ? 127 : 0, rare), field(-limit, 0, rare),
-                               field(0, limit - 1, rare),
-                               draw() % (4 * rare) ? multipliers : NULL, draw() % (4 * rare) ? shifts : NULL };
-    return c;
 }
 
 static npgru_window window(uint32_t rare)
@@ -144,32 +87,6 @@ static void dense(uint32_t rare)
                                           : npgru_dense_s16(&p, x, w, draw() % 4 ? bias64 : NULL, y);
     judge("dense", status, y, n_y);
     free(x), free(w);
-}
-
-static npgru_sum sum(uint32_t rare, int32_t bits)
-{
-    const int32_t zero = bits == 8 ? 128 : 0, limit = 1 << (bits - 1), top = zero ? 127 : 0;
-    const npgru_sum p = { field(bits == 8 ? 20 : 15, bits == 8 ? 20 : 15, rare),
-                          field(-zero, top, rare), field(1 << 30, INT32_MAX, rare), field(-31, 0, rare),
-                          field(-zero, top, rare), field(1 << 30, INT32_MAX, rare), field(-31, 0, rare),
-                          field(-zero, top, rare), field(1 << 30, INT32_MAX, rare), field(-31, 0, rare),
-                          field(-limit, 0, rare), field(0, limit - 1, rare) };
-    return p;
-}
-
-static npgru_product product(uint32_t rare, int32_t bits)
-{
-    const int32_t zero = bits == 8 ? 128 : 0, limit = 1 << (bits - 1), top = zero ? 127 : 0;
-    const npgru_product p = { field(-zero, top, rare), field(-zero, top, rare), field(-zero, top, rare),
-                              field(1 << 30, INT32_MAX, rare), field(-31, 31, rare),
-                              field(-limit, 0, rare), field(0, limit - 1, rare) };
-    return p;
-}
-
-static npgru_curve curve(uint32_t rare)
-{
-    const npgru_curve p = { field(16383, 32767, rare), field(0, 31, rare) };
-    return p;
 }
 
 static void elementwise(uint32_t rare)

@@ -14,10 +14,8 @@ INLINE void depthwise_row(const npgru_depthwise *p, int n_pairs, int32_t n, cons
     const scale to_y = scale_of(load(o->multiplier + n), load(o->left + n), load(o->right + n));
     const int16_t *x = view->x + row * view->x_row + n;
     int16_t *y = view->y + row * view->y_row + n;
-    for (int32_t i = 0; i < view->count; i++, x += view->x_step, y += view->y_step) {
-        const vec code = mbq(depthwise_sum(p, n_pairs, x, n), to_y);
-        store_codes(y, add(clamped(code, o->low, o->high), all(o->add)));
-    }
+    for (int32_t i = 0; i < view->count; i++, x += view->x_step, y += view->y_step)
+        store_output(o, mbq(depthwise_sum(p, n_pairs, x, n), to_y), y);
 }
 
 KERNEL void depthwise(const npgru_depthwise *p, const npgru_view *view)

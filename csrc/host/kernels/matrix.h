@@ -21,11 +21,12 @@ INLINE void tile(const npgru_matrix *p, int P, int V, const int16_t *x, ptrdiff_
     }
     for (int v = 0; v < V; v++) {
         const int32_t c = n + v * LANES;
-        const vec multiplier = load(o->multiplier + c), shift = load(o->right + c);
-        const scale to_y = scale_of(multiplier, load(o->left + c), shift);
-        for (int i = 0; i < P; i++) {
-            const vec code = o->wide ? wide_shift(acc[i][v], multiplier, shift) : mbq(acc[i][v], to_y);
-            store_codes(y + i * y_step + c, add(clamped(code, o->low, o->high), all(o->add)));
+        if (o->wide) {
+            const vec multiplier = load(o->multiplier + c), shift = load(o->right + c);
+            for (int i = 0; i < P; i++) store_output(o, wide_shift(acc[i][v], multiplier, shift), y + i * y_step + c);
+        } else {
+            const scale to_y = scale_of(load(o->multiplier + c), load(o->left + c), load(o->right + c));
+            for (int i = 0; i < P; i++) store_output(o, mbq(acc[i][v], to_y), y + i * y_step + c);
         }
     }
 }

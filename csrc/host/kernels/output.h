@@ -26,3 +26,8 @@ INLINE vec clamped(vec a, int32_t low, int32_t high)
 {
     return smaller(larger(a, all(low)), all(high));
 }
+
+INLINE void store_output(const npgru_outputs *o, vec code, int16_t *y)
+{
+    store_codes(y, add(clamped(code, o->low, o->high), all(o->add)));
+}
