@@ -14,6 +14,7 @@ The map; a module imports only modules above it:
     feature_rows    features of many clips: an array while they are few, else a file that is read where asked for
     augment         log-mel -> log-mel: noise, overlay, the contrast gate
     clips           a folder or a CSV manifest -> clips: class, split, recording, distance
+    annotations     a table of annotated calls -> the events of each recording
     corpus          clips -> which class is the target, who is in which split
     feature_cache   a clip's features on disk, keyed by content and configuration
     dataset         clips -> features, bad files reported and skipped; seeded batches
@@ -46,6 +47,7 @@ The map; a module imports only modules above it:
     stages          the paper's stages: the configuration of each, and what it brings to the loop
     recipe          a run: the stages one after the other in one folder; resumes where it stopped
     detector        a run folder, a checkpoint or a .tflite file -> what scores clips
+    soundscapes     a detector on recordings with annotated calls: windows, events, false alarms an hour
     costs           what a network costs: parameters, multiply-adds, zeros, bytes
     emulator        C programs on an emulated Cortex-M: compile, run in QEMU, count instructions, measure sections
     machine         the machine that a figure was measured on: its name, its peak, a process's memory
