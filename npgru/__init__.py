@@ -13,6 +13,7 @@ The map; a module imports only modules above it:
     synth           a seeded synthetic corpus as sound files: what `npgru train` learns from when it gets no folder
     feature_rows    features of many clips: an array while they are few, else a file that is read where asked for
     augment         log-mel -> log-mel: noise, overlay, the contrast gate
+    tables          a CSV file with a header -> its rows, with their line numbers
     clips           a folder or a CSV manifest -> clips: class, split, recording, distance
     annotations     a table of annotated calls -> the events of each recording
     corpus          clips -> which class is the target, who is in which split
@@ -48,6 +49,9 @@ The map; a module imports only modules above it:
     recipe          a run: the stages one after the other in one folder; resumes where it stopped
     detector        a run folder, a checkpoint or a .tflite file -> what scores clips
     soundscapes     a detector on recordings with annotated calls: windows, events, false alarms an hour
+    segments        detections -> the ones to listen to, each cut out of its recording
+    review          detections -> one HTML page to accept or reject them, which saves the decisions
+    calibration     decisions -> the threshold for a wanted precision, its interval, and probabilities
     costs           what a network costs: parameters, multiply-adds, zeros, bytes
     emulator        C programs on an emulated Cortex-M: compile, run in QEMU, count instructions, measure sections
     machine         the machine that a figure was measured on: its name, its peak, a process's memory

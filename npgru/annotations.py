@@ -1,12 +1,11 @@
 """A CSV file of annotated calls -> the events of each recording; every row that cannot be used, with its number."""
-import csv
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from .audio import Info, printable
-from .clips import DatasetError, Problem, normal
+from .clips import DatasetError, Problem
+from .tables import as_record, normal, read_rows, seconds
 
 COLUMNS = ("file", "start_s", "end_s", "species")
 END_TOLERANCE_S = 0.05              # an end that was rounded up is not an error
@@ -27,11 +26,14 @@ def read_annotations(path: Path, recordings: Sequence[tuple[Path, Info]]) -> tup
     recordings   files to evaluate. `file` may be a path, or the last parts of one: its name is enough where that is unique
     A row with a file alone says that the recording was listened to and holds nothing. Comma, semicolon or tab; UTF-8.
     Two calls of one species in one recording must not overlap: an event that is found would count twice.
-    raises  DatasetError if it cannot be read as such a table
+    raises  TableError if it cannot be read as such a table
     """
     events, problems, unused = [[] for _ in recordings], [], set()
-    for line, fields in _rows(path):
+    rows = read_rows(path, COLUMNS, COLUMNS)
+    _, names = next(rows)
+    for line, texts in rows:
         try:
+            fields = as_record(names, texts, COLUMNS)
             found = _recordings_of(fields["file"], recordings)
             if not found:
                 if not any((folder / fields["file"]).is_file() for folder in {path.parent, *(p.parent for p, _ in recordings)}):
@@ -47,24 +49,6 @@ def read_annotations(path: Path, recordings: Sequence[tuple[Path, Info]]) -> tup
     return events, notices, problems
 
 
-def _rows(path):
-    """[(line, {column: text})] of the rows that are not empty, the four columns filled up with ""."""
-    try:
-        with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            header = file.readline()
-            file.seek(0)
-            rows = csv.reader(file, delimiter=max(",;\t", key=header.count))
-            names = [normal(name) for name in next(rows, [])]
-            if missing := [name for name in COLUMNS if name not in names]:
-                raise DatasetError(f"{printable(path)}: has the columns {printable(', '.join(names)) or 'none'}, without "
-                                   f"{', '.join(missing)}; accepted: {', '.join(COLUMNS)}; name them in line 1")
-            return [(rows.line_num, dict.fromkeys(COLUMNS, "") | {name: text.strip() for name, text in zip(names, fields)})
-                    for fields in rows if any(text.strip() for text in fields)]
-    except (OSError, csv.Error) as error:
-        why = getattr(error, "strerror", None) or error
-        raise DatasetError(f"{printable(path)}: cannot be read as CSV ({why}); accepted: text, a header first") from None
-
-
 def _recordings_of(name, recordings):
     """[index] of the recording that a row means, or []. raises ValueError where it could mean several."""
     parts = Path(name.replace("\\", "/")).parts if not Path(name).is_absolute() else Path(name).parts
@@ -77,15 +61,7 @@ def _recordings_of(name, recordings):
 
 def _event(fields, line, duration_s):
     """One row -> Event; ValueError says which column, what was found, what is accepted."""
-    times = {}
-    for name in ("start_s", "end_s"):
-        try:
-            times[name] = float(fields[name])
-        except ValueError:
-            times[name] = math.nan
-        if not 0 <= times[name] < math.inf:
-            raise ValueError(f"{name} is {fields[name]!r}; accepted: seconds, at least 0, with a decimal point")
-    start_s, end_s = times["start_s"], times["end_s"]
+    start_s, end_s = (seconds(fields[name], name) for name in ("start_s", "end_s"))
     if end_s <= start_s:
         raise ValueError(f"end_s={end_s:g} is not after start_s={start_s:g}; accepted: start_s < end_s, in seconds")
     if end_s > duration_s + END_TOLERANCE_S:

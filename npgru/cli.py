@@ -5,10 +5,10 @@ import sys
 import warnings
 
 from . import __version__
-from .commands import bench, evaluate, export, features, report, synth, train
+from .commands import bench, calibrate, evaluate, export, features, report, review, segments, synth, train
 from .commands.terminal import note
 
-COMMANDS = (train, evaluate, report, export, features, synth, bench)
+COMMANDS = (train, evaluate, report, export, segments, review, calibrate, features, synth, bench)
 
 
 def parser() -> argparse.ArgumentParser:

@@ -3,8 +3,6 @@
 Two layouts of folders, <split>/<class>/**/<sound file> and <class>/**/<sound file>, and a table with a row per clip.
 Nothing is left out without a word: what is not understood becomes a `Problem` or a notice.
 """
-import csv
-import math
 import os
 import re
 from collections import Counter
@@ -13,6 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .audio import printable
+from .tables import TableError, as_record, normal, read_rows, seconds
 
 SPLITS = ("train", "validation", "test")
 SPLIT_NAMES = {"training_set": "train", "training": "train", "train": "train", "validation_set": "validation",
@@ -24,6 +23,7 @@ SOUND_SUFFIXES = frozenset(
     ".wav .wave .bwf .rf64 .w64 .flac .ogg .oga .opus .mp3 .mp2 .aif .aiff .aifc .au .snd .caf .sph .nist .voc .avr .paf "
     ".svx .8svx .m4a .mp4 .aac .wma .webm .amr .ape .wv .mka .ac3".split())
 COLUMNS = ("path", "label", "split", "start_s", "end_s", "recording")
+OF_A_REVIEW = ("score",)                                    # columns of its decisions that say nothing of a clip
 XENO_CANTO = re.compile(r"(?<![A-Za-z0-9])XC[ _-]?(\d+)", re.IGNORECASE)
 CUT_AT = re.compile(r"_\d+ms$")                             # where in the recording the clip starts
 PLACED = re.compile(r"(YH_.+)_([A-H])")                     # YH_<song>_<place>_<distance>
@@ -60,11 +60,6 @@ class Found(NamedTuple):
     clips: list[Clip]
     notices: list[str]
     problems: list[Problem]
-
-
-def normal(name: str) -> str:
-    """The form in which names of splits, classes and columns are compared."""
-    return name.strip().lower().replace(" ", "_").replace("-", "_")
 
 
 def name_facts(stem: str, otherwise: str) -> tuple[str, str | None]:
@@ -177,32 +172,21 @@ def read_manifest(path: Path) -> Found:
     """
     found = Found([], [], [])
     try:
-        with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            header = file.readline()
-            file.seek(0)
-            rows = csv.reader(file, delimiter=max(",;\t", key=header.count))
-            names = [normal(name) for name in next(rows, [])]
-            if not {"path", "label"} <= set(names):
-                raise DatasetError(f"{printable(path)}: has the columns {printable(', '.join(names)) or 'none'}; "
-                                   f"accepted: {', '.join(COLUMNS)}, path and label are needed; name them in line 1")
-            if unused := [printable(name) for name in names if name not in COLUMNS]:
-                found.notices.append(f"{printable(path)}: columns not used: {', '.join(unused)}")
-            for fields in rows:
-                if any(field.strip() for field in fields):
-                    _read_row(path, rows.line_num, names, fields, found)
-    except (OSError, csv.Error) as error:
-        why = getattr(error, "strerror", None) or error
-        raise DatasetError(f"{printable(path)}: cannot be read as CSV ({why}); accepted: text, a header first") from None
+        rows = read_rows(path, ("path", "label"), COLUMNS)
+        _, names = next(rows)
+        if unused := [printable(name) for name in names if name not in (*COLUMNS, *OF_A_REVIEW)]:
+            found.notices.append(f"{printable(path)}: columns not used: {', '.join(unused)}")
+        for line, fields in rows:
+            _read_row(path, line, names, fields, found)
+    except TableError as error:
+        raise DatasetError(str(error)) from None
     return found
 
 
 def _read_row(path, line, names, fields, found):
     """Add the clip of one row, or the reason why there is none."""
     try:
-        if len(fields) > len(names):
-            raise ValueError(f"{len(fields)} fields, the header has {len(names)}; quote a field that holds a separator")
-        row = dict.fromkeys(COLUMNS, "") | {name: field.strip() for name, field in zip(names, fields)}
-        found.clips.append(_row_clip(path.parent, row))
+        found.clips.append(_row_clip(path.parent, as_record(names, fields, COLUMNS)))
     except ValueError as error:
         found.problems.append(Problem(f"{path}, line {line}", str(error)))
 
@@ -229,12 +213,4 @@ def _row_clip(folder, row):
 
 def _seconds(row, name, otherwise):
     """A field as seconds, finite and at least 0; empty: `otherwise`."""
-    if not row[name]:
-        return otherwise
-    try:
-        value = float(row[name])
-    except ValueError:
-        value = math.nan
-    if not 0 <= value < math.inf:
-        raise ValueError(f"{name} is {row[name]!r}; accepted: seconds, at least 0, with a decimal point")
-    return value
+    return seconds(row[name], name) if row[name] else otherwise

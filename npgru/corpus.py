@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from .audio import printable
-from .clips import ACCEPTED_SPLITS, SPLIT_NAMES, SPLITS, Clip, DatasetError, Problem, normal, read_folder, read_manifest
+from .clips import ACCEPTED_SPLITS, SPLIT_NAMES, SPLITS, Clip, DatasetError, Problem, read_folder, read_manifest
+from .tables import normal
 
 SHARES = {"train": 0.70, "validation": 0.15, "test": 0.15}      # of the recordings, where the data states no splits
 FEW_RECORDINGS = 20

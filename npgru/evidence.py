@@ -12,8 +12,8 @@ from threadpoolctl import threadpool_limits
 from . import (augment, checkpoint, config, costs, dataset, evaluate, export_tflite, feature_rows, int8, metrics, model, recipe,
                train)
 from .audio import printable
-from .clips import normal
 from .corpus import POSITIVE_NAMES
+from .tables import normal
 
 LABELS = {"teacher": "Teacher", "distil": "Student, distilled", "prune": "Student, pruned", "calibrate": "PTQ",
           "quantise": "QAT"}

@@ -18,9 +18,10 @@ import numpy as np
 from . import audio, features, metrics
 from .annotations import Event
 from .audio import AudioError, Info
-from .clips import SOUND_SUFFIXES, Problem, normal
+from .clips import SOUND_SUFFIXES, Problem
 from .detector import Detector
 from .features import to_int16
+from .tables import normal
 
 POSITIVE, NEGATIVE, AMBIGUOUS = 1, 0, -1
 MIN_OVERLAP_S = 0.5

@@ -4,8 +4,9 @@ from pathlib import Path
 import pytest
 
 from npgru.annotations import Event, read_annotations, target_species
-from npgru.audio import Info
+from npgru.audio import Info, info
 from npgru.clips import DatasetError
+from npgru.tables import TableError
 
 INFO = Info(16000, 1, 16000 * 60, "WAV PCM_16", ())
 RECORDINGS = [(Path("/card/a/night.wav"), INFO), (Path("/card/b/night.wav"), INFO), (Path("/card/b/dawn.flac"), INFO)]
@@ -55,9 +56,9 @@ def test_rows_of_recordings_that_are_there_but_not_asked_for_are_a_notice(tmp_pa
 
 
 def test_what_is_no_table_of_calls_is_refused(tmp_path):
-    with pytest.raises(DatasetError, match="without start_s, end_s; accepted: file, start_s, end_s, species"):
+    with pytest.raises(TableError, match="has the columns file, species; accepted: file, start_s, end_s, species; "):
         read(tmp_path, "dawn.flac,Wren", header="file,species")
-    with pytest.raises(DatasetError, match="absent.csv: cannot be read as CSV"):
+    with pytest.raises(TableError, match="absent.csv: cannot be read as CSV"):
         read_annotations(tmp_path / "absent.csv", RECORDINGS)
 
 
@@ -71,3 +72,10 @@ def test_the_target_is_the_one_asked_for_the_models_class_or_the_only_one():
         target_species([[wren], [robin]], None, "Target")
     with pytest.raises(DatasetError, match="hold no call"):
         target_species([[], []], None, "Target")
+
+
+def test_the_annotations_of_real_recordings(shared_data):
+    folder = shared_data / "soundscapes"
+    recordings = [(path, info(path)) for path in sorted(folder.glob("*.flac"))]
+    events, notices, problems = read_annotations(folder / "annotations.csv", recordings)
+    assert notices == problems == [] and [len(of_file) for of_file in events if of_file] == [18, 9, 7]

@@ -15,7 +15,7 @@ from npgru.features import FrontEnd, log_mel, loudest_slice, to_int16
 from runs import npgru
 from tolerances import AP_ABS_ERROR
 
-COMMANDS = ["train", "evaluate", "report", "export", "features", "synth", "bench train",
+COMMANDS = ["train", "evaluate", "report", "export", "segments", "review", "calibrate", "features", "synth", "bench train",
             "bench int8"]
 
 

@@ -52,3 +52,5 @@ C_ADAM_REL_ERROR = 1e-6         # five steps; we measure 1.7e-7
 
 OPTIMISED_CODES = 7             # codes of an int8 probability between TensorFlow Lite's optimised kernels, which round otherwise
                                 # and feed 17 recurrent steps with it, and its reference kernels; we measure 1
+CLOPPER_ABS_ERROR = 1e-12       # of a share: quantiles of the beta distribution in float64, two routines; we measure 4e-15
+PLATT_ABS_ERROR = 1e-8          # of a slope and an intercept near 1: two minimisers of one loss in float64; we measure 3e-11

@@ -8,7 +8,7 @@ def run(args) -> int:
     from .. import checkpoint, export_tflite, int8, recipe
     trained, header = checkpoint.load_model(recipe.find_checkpoint(Path(args.run_folder), args.stage))
     integers = int8.freeze(trained, args.state_bits)
-    facts = {name: header[name] for name in ("threshold", "seed", "data_sha256", "npgru") if name in header}
+    facts = {name: header[name] for name in ("threshold", "calibration", "seed", "data_sha256", "npgru") if name in header}
     content = export_tflite.tflite_bytes(integers, args.gru, facts, args.names, args.minimal)
     checkpoint.write_atomically(Path(args.output), lambda file: file.write(content))
     print(f"{args.output}: {len(content)} bytes, GRU as {args.gru} with int{args.state_bits} state")

@@ -1,6 +1,7 @@
 """What a command line may hold: types of options, and options that several commands have."""
 import argparse
 import os
+from pathlib import Path
 
 STAGES = ("teacher", "distil", "prune", "calibrate", "quantise")      # recipe.STAGES and PRODUCTS, whose import costs time
 PRODUCTS = ("teacher", "student", "pruned", "calibrated", "quantised")
@@ -43,3 +44,23 @@ def data_options(parser) -> None:
                         "(default: all cores)")
     parser.add_argument("--strict", action="store_true", help="stop at the first bad file instead of skipping it")
     parser.add_argument("--target", metavar="NAME", help="folder or label of the target, where there are several")
+
+
+def selection_options(parser, choose: str, pad_s: float) -> None:
+    """Which detections are looked at, and how much around them; see `chosen`."""
+    parser.add_argument("detections", metavar="DETECTIONS", help="table or folder of `npgru detect`")
+    parser.add_argument("--number", type=positive, default=100, metavar="N", help="at most so many (default: %(default)s)")
+    parser.add_argument("--choose", default=choose, choices=["highest", "spread"],
+                        help="those with the highest scores, or spread evenly from high to low (default: %(default)s)")
+    parser.add_argument("--min_conf", "--min-conf", type=float, default=0.0, metavar="P", help="only scores of at least P")
+    parser.add_argument("--pad", type=float, default=pad_s, metavar="S",
+                        help="seconds of sound before and after each detection (default: %(default)s)")
+
+
+def chosen(args) -> list:
+    """The detections that selection_options ask for."""
+    from .. import detections, segments
+    found = [d for d in detections.read(Path(args.detections)) if d.score >= args.min_conf]
+    if not found:
+        raise ValueError(f"{args.detections}: holds no detection with a score of at least {args.min_conf:g}; lower --min_conf")
+    return segments.choose(found, args.number, args.choose)
