@@ -28,15 +28,21 @@ class Detector:
     integers: IntegerModel | None
     floats: checkpoint.Model | None
 
-    def scores(self, features) -> np.ndarray:
+    def scores(self, features, threads: int = 1) -> np.ndarray:
         """features uint16 (N, T, M) -> the target's probability (N,) float64; the same on any number of threads.
 
         A quantised network runs in integers; its score is the softmax of its int8 logits.
         """
+        return self.scores_and_codes(features, threads)[0]
+
+    def scores_and_codes(self, features, threads: int = 1) -> tuple[np.ndarray, np.ndarray | None]:
+        """`scores`, and the integers that a quantised network gives, (N, 2) int8: what a runtime gives for its .tflite file."""
         if self.integers:
-            return model.target_score(int8.logits(self.integers, features))
+            last_dense, probabilities = (op.name for op in self.integers.operators[-2:])
+            codes = int8.codes(self.integers, features, threads=threads)
+            return model.target_score(int8.real(self.integers, codes, last_dense)), codes[probabilities]
         with threadpool_limits(1):
-            return model.target_score(model.predict(self.floats.layers, self.floats.params, self.floats.stats, features))
+            return model.target_score(model.predict(self.floats.layers, self.floats.params, self.floats.stats, features)), None
 
 
 def of_model(trained: checkpoint.Model, facts: dict, state_bits: int = 16) -> Detector:

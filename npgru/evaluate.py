@@ -26,12 +26,16 @@ def score_table(clips, score) -> dict:
                           [clip.distance for clip in clips], np.random.default_rng(0))
 
 
-def write_scores(path: Path, clips, score) -> None:
-    """CSV with path, label (1 target, 0 negative), score; one row a clip, in the order of the clips."""
+def write_scores(path: Path, clips, score, codes=None) -> None:
+    """CSV with path, label (1 target, 0 negative), score; one row a clip, in the order of the clips.
+
+    codes   (N, K) int8, the outputs of a quantised network: columns raw_0, raw_1
+    """
+    raw = np.zeros((len(score), 0), np.int8) if codes is None else codes
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["path", "label", "score"])
-    writer.writerows([clip.path, clip.target, repr(float(s))] for clip, s in zip(clips, score))
+    writer.writerow(["path", "label", "score", *(f"raw_{k}" for k in range(raw.shape[1]))])
+    writer.writerows([clip.path, clip.target, repr(float(s)), *row] for clip, s, row in zip(clips, score, raw.tolist()))
     checkpoint.write_atomically(path, lambda file: file.write(text.getvalue().encode(errors="surrogateescape")))
 
 

@@ -13,7 +13,7 @@ from npgru import cli, import_tflite, recipe
 from npgru.commands import options
 from npgru.features import FrontEnd, log_mel, loudest_slice, to_int16
 from runs import npgru
-from tolerances import AP_ABS_ERROR
+from tolerances import AP_ABS_ERROR, SOFTMAX_S8_ERROR
 
 COMMANDS = ["train", "evaluate", "report", "export", "segments", "review", "calibrate", "features", "synth", "bench train",
             "bench int8"]
@@ -75,9 +75,9 @@ def test_print_config_is_read_back(tmp_path, capsys):
     assert "seed = 7" in text and "gate_percentile = 70.0" in text and "conv_filters = 32" in text
 
 
-def evaluate(finished, corpus, tmp_path):
+def evaluate(found, corpus, tmp_path, *options):
     """The JSON and the rows of --scores."""
-    process = npgru("evaluate", finished, corpus, "--split", "Test_Set", "--json", "--scores", tmp_path / "scores.csv")
+    process = npgru("evaluate", found, corpus, "--split", "Test_Set", "--json", "--scores", tmp_path / "scores.csv", *options)
     assert process.returncode == 0, process.stderr
     with open(tmp_path / "scores.csv", newline="") as file:
         return json.loads(process.stdout), list(csv.DictReader(file))
@@ -85,7 +85,7 @@ def evaluate(finished, corpus, tmp_path):
 
 def test_evaluate_prints_one_json_object_and_writes_scores(finished, corpus, tmp_path):
     table, rows = evaluate(finished, corpus, tmp_path)
-    assert list(rows[0]) == ["path", "label", "score"] and len(rows) == 12
+    assert list(rows[0]) == ["path", "label", "score", "raw_0", "raw_1"] and len(rows) == 12
     label, score = [int(row["label"]) for row in rows], [float(row["score"]) for row in rows]
     assert abs(table["average_precision"] - average_precision_score(label, score)) < AP_ABS_ERROR
     matrix, called = table["confusion_matrix"], np.array(score) >= table["best_f1_threshold"]
@@ -93,6 +93,17 @@ def test_evaluate_prints_one_json_object_and_writes_scores(finished, corpus, tmp
     assert table["error_rate"] == (matrix["fp"] + matrix["fn"]) / 12
     assert set(table["per_distance"]) == set("ABCD") and len(table["average_precision_interval"]) == 2
     assert all(("Wren" in row["path"]) == bool(int(row["label"])) for row in rows)
+
+
+def test_evaluate_of_the_exported_file_gives_the_same_rows_and_a_float_network_has_no_integers(finished, corpus, tmp_path):
+    assert cli.main(["export", str(finished), "-o", str(tmp_path / "m.tflite")]) == 0
+    table, rows = evaluate(finished, corpus, tmp_path)
+    assert evaluate(tmp_path / "m.tflite", corpus, tmp_path) == (table, rows)
+    raw = np.array([[int(row["raw_0"]), int(row["raw_1"])] for row in rows])
+    assert (-128 <= raw).all() and (raw < 128).all() and (np.abs((raw + 128).sum(axis=1) - 256) <= 1).all()
+    probability, score = (raw[:, 1] + 128) / 256, np.array([float(row["score"]) for row in rows])
+    assert np.abs(probability - score).max() <= SOFTMAX_S8_ERROR
+    assert list(evaluate(finished, corpus, tmp_path, "--stage", "teacher")[1][0]) == ["path", "label", "score"]
 
 
 def test_evaluate_takes_data_that_hold_the_asked_split_alone_and_a_checkpoint(finished, corpus, tmp_path):

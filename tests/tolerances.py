@@ -40,6 +40,7 @@ INT16_GRU_ABS_ERROR = 2e-3  # of a state in [-1, 1] after 17 steps; gx and gh ha
 # One integer operator against real arithmetic on the same codes, in output codes.
 OPERATOR_CODES = 0.5 + 2**-6    # half a code, and what double rounding adds: half of 2^shift, shift <= -5; we measure 0.5116
 TABLE_CODES = 0.5 + 1e-4        # half a code, and float32; we measure 0.49998
+SOFTMAX_S8_ERROR = 1 / 256      # of a probability against the softmax of the same logits: half a code, and 127 is the largest one
 LOGISTIC_S16_CODES = 2          # of 2^-15: linear interpolation every 1/24 at most 0.7, the table 1/2, rounding 1/2; we measure 1.34
 TANH_S16_CODES = 4              # twice the same; we measure 2.44
 GRU_S16_ERROR = 1e-3            # of a state in [-1, 1] after 17 steps; gx and gh have steps of 2e-4; we measure 1.2e-4

@@ -23,10 +23,10 @@ def run_clips(args) -> int:
     features, clips, refused = dataset.load_features(corpus.clips, found.front_end, found.clip_s, threads=args.threads,
                                                      strict=args.strict, progress=progress_bar)
     tell_problems(corpus.notices, [*corpus.problems, *refused])
-    score = found.scores(features)
+    score, codes = found.scores_and_codes(features, args.threads)
     table = evaluate.score_table(clips, score)
     if args.scores:
-        evaluate.write_scores(Path(args.scores), clips, score)
+        evaluate.write_scores(Path(args.scores), clips, score, codes)
     print(json.dumps(table, indent=2) if args.json else evaluate.as_text(table))
     return 0
 
@@ -62,11 +62,13 @@ def run_recordings(args) -> int:
 def add(commands) -> None:
     p = add_command(
         commands, "evaluate", run, "Score a trained run on clips that it has not seen.",
-        "RUN: a run folder or a checkpoint (.npz); DATA: as for train, it may hold the asked split alone",
+        "RUN: a run folder, a checkpoint (.npz) or a model of `npgru export` (.tflite)\n"
+        "        DATA: as for train, it may hold the asked split alone",
         "average precision and its 95 % interval by recording, the challenge's AP, best F1, confusion matrix, error\n"
-        "        rate, scores per distance and recording; --scores: CSV with path, label (1 target), score",
+        "        rate, scores per distance and recording; --scores: CSV with path, label (1 target), score, and for a\n"
+        "        quantised network raw_0, raw_1: the int8 outputs that a runtime gives",
         "npgru evaluate run recordings --split Test_Set --json --scores scores.csv")
-    p.add_argument("run_folder", metavar="RUN", help="run folder or checkpoint")
+    p.add_argument("run_folder", metavar="RUN", help="run folder, checkpoint or .tflite file")
     p.add_argument("data", nargs="+", metavar="DATA", help="folder or .csv file of clips; with --annotations recordings, or "
                    "folders of them")
     p.add_argument("--annotations", metavar="CSV", help="file,start_s,end_s,species of every call in the recordings; one "
