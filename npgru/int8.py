@@ -5,7 +5,7 @@ by int8_reference.py in NumPy or by its twin in C; `codes` and `logits` take a w
 All give the same integers.
 """
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from types import SimpleNamespace
 
 import numpy as np
@@ -151,6 +151,16 @@ REFERENCE = SimpleNamespace(**vars(int8_reference), softmax_s8=softmax_s8, gru_s
                             gru_step_s8=int8_gru.gru_step_s8)
 
 
+def operators_of(backend: str | None, profile: str):
+    """Where run finds its operators. C has one profile, and NumPy all of int8_reference.PROFILES."""
+    if profile == "tflm":
+        return kernels_int8 if kernels.choose_backend(backend) == "c" else REFERENCE
+    if backend == "c":
+        raise ValueError(f"profile={profile!r} on back end 'c'; accepted there: 'tflm'; use 'numpy'")
+    rounded = {name: partial(getattr(REFERENCE, name), profile=profile) for name in ("dense_s8", "gru_step_s8", "gru_step_s16")}
+    return SimpleNamespace(**vars(REFERENCE) | rounded)
+
+
 def run_gru(ops, op: Operator, x) -> np.ndarray:
     """x (B, T, D) int8 -> every state (B, T, H), int16 or int8, from a state of zeros."""
     B, T, _ = x.shape
@@ -180,12 +190,13 @@ RUN = {
 }
 
 
-def run(integers: IntegerModel, features, backend: str | None = None) -> dict:
+def run(integers: IntegerModel, features, backend: str | None = None, profile: str = "tflm") -> dict:
     """features (B, T, M) uint16 -> {operator's name: its codes}, all of them; "probabilities" (B, 2) int8 come last.
 
     backend    "c", "numpy" or None, the best there is; all give the same integers
+    profile    whose rounding: of int8_reference.PROFILES
     """
-    ops = kernels_int8 if kernels.choose_backend(backend) == "c" else REFERENCE
+    ops = operators_of(backend, profile)
     codes, x = {}, features
     for op in integers.operators:
         x = codes[op.name] = RUN[op.kind](ops, op, x)

@@ -1,52 +1,41 @@
-"""The witnesses: runtimes that execute a .tflite file with TensorFlow Lite's reference kernels.
+"""The witnesses of npgru.witnesses as a fixture: a test that asks for `witness` runs once per runtime that is installed.
 
-A test that asks for `witness` runs once per profile whose runtime is installed. Where none can be, it is skipped;
-with NPGRU_CONFORMANCE=1 it runs with the runtime that the extra `conformance` pins for this Python, or it fails.
+A runtime that is not installed is a skipped test. With NPGRU_CONFORMANCE=<name of a runtime> only that one testifies, and
+nothing may be skipped: what is not for it is not collected, and a skip is an error.
 """
-import importlib
 import os
-import sys
 
-import numpy as np
 import pytest
 
-MODULES = {"tflm": "tflite_runtime.interpreter", "litert-ref": "ai_edge_litert.interpreter"}
-PINNED = "tflm" if sys.version_info < (3, 12) and sys.platform == "linux" else "litert-ref"
+from npgru import witnesses
 
-MUST_RUN = os.environ.get("NPGRU_CONFORMANCE") == "1"        # then with the pinned runtime, and no test is skipped
+REQUIRED = os.environ.get("NPGRU_CONFORMANCE")
 
 
 class Witness:
-    """A runtime and the profile whose rounding it has."""
+    """A runtime, and the profile whose rounding it has."""
 
-    def __init__(self, profile):
-        self.profile, self.module = profile, importlib.import_module(MODULES[profile])
+    def __init__(self, name):
+        self.name, self.profile = name, witnesses.RUNTIMES[name].profile
+
+    def session(self, content, resolver="reference"):
+        return witnesses.Session(self.name, content, resolver)
 
     def run(self, model, *inputs):
         """model (bytes of a file), its inputs in order -> the first output."""
-        interpreter = self.module.Interpreter(
-            model_content=model, num_threads=1,
-            experimental_op_resolver_type=self.module.OpResolverType.BUILTIN_REF)
-        interpreter.allocate_tensors()
-        for detail, x in zip(interpreter.get_input_details(), inputs):
-            interpreter.set_tensor(detail["index"], x)
-        interpreter.invoke()
-        return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+        return self.session(model).run(*inputs)[0]
 
 
-def witness_of(profile):
-    """The witness, or a skipped test, or (NPGRU_CONFORMANCE=1 and pinned for this Python) a failed one."""
-    try:
-        return Witness(profile)
-    except ImportError as error:
-        message = f"{MODULES[profile]} cannot be imported ({error}); install the extra 'conformance'"
-        if MUST_RUN and profile == PINNED:
-            pytest.fail(message)
-        pytest.skip(message)
-
-
-@pytest.fixture(scope="session", params=[PINNED] if MUST_RUN else list(MODULES))
+@pytest.fixture(scope="session", params=[REQUIRED] if REQUIRED else list(witnesses.RUNTIMES))
 def witness(request):
-    if request.param == "tflm" and int(np.__version__.split(".")[0]) >= 2 and not MUST_RUN:
-        pytest.skip(f"tflite-runtime 2.14 needs numpy<2, here is {np.__version__}")
-    return witness_of(request.param)
+    if reason := witnesses.why_absent(request.param):
+        pytest.skip(f"{request.param}: {reason}")
+    return Witness(request.param)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item, call):
+    report = yield
+    if REQUIRED and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome, report.longrepr = "failed", f"skipped, but NPGRU_CONFORMANCE={REQUIRED}: {call.excinfo.value}"
+    return report
