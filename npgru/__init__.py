@@ -38,10 +38,13 @@ The map; a module imports only modules above it:
     kernels_int8_host    a whole integer network in one call of C, many clips at a time
     tflite_writer   tensors and operators -> the bytes of a .tflite file
     tflite_reader   the bytes of a .tflite file -> tensors and operators; nothing in it is trusted
+    witnesses       other people's runtimes that execute a .tflite file, where they are installed
+    tally           how many comparisons a claim stood, the worst difference that was met, and where
     int8            a network on the integers' grids -> codes, multipliers, shifts; its forward pass in integers
     tflite_gru      the GRU as TensorFlow Lite operators: one step, a loop of it, or copies of it
     export_tflite   IntegerModel -> the bytes of a .tflite file
     import_tflite   a .tflite file of ours -> the IntegerModel that wrote it, and its metadata
+    audit_network   a whole network in a runtime or in C: every tensor, every form, against int8.run
     evaluate        a trained model on clips -> scores
     train           the loop, once: epochs, validation, the epoch to keep
     compress        layer list -> layer list: pruning, folding of batch-norm, fake quantisation

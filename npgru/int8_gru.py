@@ -65,9 +65,9 @@ def gru_of(x: Quantisation, w_scale, u_scale, q: GruQuantisation, bits: int) -> 
     gate, n = (CURVE_S16, CURVE_S16) if bits == 16 else (LOGISTIC_S8, TANH_S8)
     return Gru(
         channels(x, w_scale, q.gx, bits=bits), channels(q.h, u_scale, q.gh, bits=bits),
-        sum_of(q.gx, q.gh, q.gates, bits=bits), curve(q.gates) if bits == 16 else logistic_table_s8(q.gates),
+        sum_of(q.gx, q.gh, q.gates, bits=bits), curve(q.gates, "LOGISTIC") if bits == 16 else logistic_table_s8(q.gates),
         product_of(gate, q.gh, q.reset, bits=bits), sum_of(q.gx, q.reset, q.candidate, bits=bits),
-        curve(q.candidate) if bits == 16 else tanh_table_s8(q.candidate),
+        curve(q.candidate, "TANH") if bits == 16 else tanh_table_s8(q.candidate),
         sum_of(q.h, n, q.difference, bits=bits), product_of(gate, q.difference, q.blend, bits=bits),
         sum_of(n, q.blend, q.h, bits=bits))
 

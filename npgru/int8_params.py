@@ -13,6 +13,7 @@ from npgru.fixed_point import quantize_multiplier, round_half_away
 
 LIMITS = {8: (-128, 127), 16: (-32768, 32767)}      # bits -> smallest and largest code
 ADD_LEFT_SHIFT = {8: 20, 16: 15}
+POWERS_OF_TWO = {"LOGISTIC": (-12,), "TANH": (-12, -11)}     # see curve
 MAX_MEAN = 65535            # |sum| <= 2^15 n must fit int32
 
 
@@ -182,12 +183,19 @@ def mean_of_sum(x: Quantisation, y: Quantisation, n: int) -> Rescale:
     return rescale(Quantisation(np.float32(np.float64(x.scale) / n)), y)
 
 
-def curve(x: Quantisation) -> Curve:
+def curve(x: Quantisation, code: str) -> Curve:
     """LOGISTIC, TANH on int16: m = 12288 s_x, doubled until m > 16383.5; at most 31 times.
+
+    A scale within a factor 2^±0.001 of 2^-12, and for TANH of 2^-11, counts as that power of two: the runtimes have a
+    way of their own for these, and find them by a logarithm in float32 that may be off by 0.001.
 
     raises  ValueError for a scale outside (2^-31, 5.33), where 32 bits do not suffice
     """
-    m, shift = 12288 * float(np.float32(x.scale)), 0
+    scale = np.float32(x.scale)
+    log2 = np.float32(np.log(max(np.float64(scale), 1e-40))) * (np.float32(1) / np.float32(np.log(2)))
+    if np.rint(log2) in POWERS_OF_TWO[code] and np.abs(log2 - np.rint(log2)) < np.float32(1e-3):
+        scale = 2.0**np.rint(log2)
+    m, shift = 12288 * float(scale), 0
     while 0 < m <= 16383.5 and shift < 31:
         m, shift = 2 * m, shift + 1
     if not 16383.5 < m < 65536:

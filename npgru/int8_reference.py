@@ -19,6 +19,9 @@ in int8_params.py, LOGISTIC, TANH and SOFTMAX in int8_nonlinear.py, the GRU in i
 Profiles: "tflm" is tflite-runtime 2.14, TFLite Micro and CMSIS-NN; "litert-ref" is ai-edge-litert 2.x, whose dense
 layers round once: acc times the real multiplier in double, halves away from zero. Both mean the reference kernels: the
 optimised ones round otherwise.
+TFLite Micro (seen in a build of October 2026) departs from "tflm" where no network of npgru can tell: mul and dense with
+one weight scale multiply the scales in double; dense_s16 without bias rounds by MBQ64; LOGISTIC and TANH on int8 use
+another exponential, which shows at input scales above 1, and in 1 code of some 100 000 below: tests/conformance.
 Shapes: B batch, T frames, M mel bands, C channels in, N out, D features. Weights int8, symmetric, [-127, 127].
 A clamp follows every operator: y_min..y_max hold the type's range and a fused ReLU.
 """

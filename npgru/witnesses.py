@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from .int8_params import Quantisation
 from .tflite_reader import read_graphs
 
 ARENA_BYTES = 2**24             # working memory that tflite-micro gets for a model
@@ -78,3 +79,10 @@ class Session:
             self.interpreter.set_tensor(detail["index"], x)
         self.interpreter.invoke()
         return [self.interpreter.get_tensor(detail["index"]) for detail in self.interpreter.get_output_details()]
+
+    def input_quantisation(self) -> Quantisation:
+        """Of the first input."""
+        if self.is_micro:
+            q = self.interpreter.get_input_details(0)["quantization_parameters"]
+            return Quantisation(q["scales"][0], int(q["zero_points"][0]))
+        return Quantisation(*self.interpreter.get_input_details()[0]["quantization"])

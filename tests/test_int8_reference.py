@@ -155,15 +155,24 @@ def test_sigmoid_table_is_the_one_recovered_from_the_runtime():
 @pytest.mark.parametrize("scale", [2.0**-13, 2.0**-12 * 1.3, 2.0**-20, 3.0])
 def test_curves_follow_the_functions(scale):
     x = np.arange(-32768, 32768).astype(np.int16)
-    v, p = np.float64(np.float32(scale)) * x, int8_params.curve(Quantisation(scale))
+    v, p, q = np.float64(np.float32(scale)) * x, *(int8_params.curve(Quantisation(scale), code) for code in ("LOGISTIC", "TANH"))
     assert np.abs(int8_nonlinear.logistic_s16(x, p) - 16384 * (1 + np.tanh(v / 2))).max() < LOGISTIC_S16_CODES
-    assert np.abs(int8_nonlinear.tanh_s16(x, p) - 32768 * np.tanh(v)).max() < TANH_S16_CODES
+    assert np.abs(int8_nonlinear.tanh_s16(x, q) - 32768 * np.tanh(v)).max() < TANH_S16_CODES
+
+
+@pytest.mark.parametrize("code, exponents", [("LOGISTIC", {-12}), ("TANH", {-12, -11})])
+def test_scales_next_to_two_powers_of_two_count_as_these(code, exponents):
+    for exponent in range(-16, 0):
+        exact = int8_params.curve(Quantisation(2.0**exponent), code)
+        for off in (-0.0011, -0.0009, 0.0009, 0.0011):
+            near = int8_params.curve(Quantisation(2.0**(exponent + off)), code)
+            assert (near == exact) == (exponent in exponents and abs(off) < 0.001)
 
 
 @pytest.mark.parametrize("scale", [1e-10, 5.34, -1.0])
 def test_curves_refuse_a_scale(scale):
     with pytest.raises(ValueError, match="accepted: 7e-10 to 5.33"):
-        int8_params.curve(Quantisation(scale))
+        int8_params.curve(Quantisation(scale), "TANH")
 
 
 def test_tables_follow_the_functions():

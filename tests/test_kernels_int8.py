@@ -116,7 +116,7 @@ def test_quantize_features(log2_scale, bits, zero_point):
 @cases
 @given(log2_scale=st.one_of(st.floats(-30.5, 2.41), st.integers(-30, 2)))
 def test_curves_of_every_code(log2_scale):
-    p, every_code = int8_params.curve(Quantisation(2.0**log2_scale)), np.arange(-32768, 32768).astype(np.int16)
+    p, every_code = int8_params.curve(Quantisation(2.0**log2_scale), "TANH"), np.arange(-32768, 32768).astype(np.int16)
     assert_equal("logistic_s16", every_code, p, module=int8_nonlinear)
     assert_equal("tanh_s16", every_code, p, module=int8_nonlinear)
 

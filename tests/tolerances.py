@@ -55,3 +55,14 @@ OPTIMISED_CODES = 7             # codes of an int8 probability between TensorFlo
                                 # and feed 17 recurrent steps with it, and its reference kernels; we measure 1
 CLOPPER_ABS_ERROR = 1e-12       # of a share: quantiles of the beta distribution in float64, two routines; we measure 4e-15
 PLATT_ABS_ERROR = 1e-8          # of a slope and an intercept near 1: two minimisers of one loss in float64; we measure 3e-11
+
+# The optimised kernels of the runtimes, and XNNPACK, against the reference ones, in output codes: an operator on its own
+# inputs rounds once where the reference rounds twice, at most 1 code; over 17 recurrent steps of small random networks it
+# adds up. We measure for a state 7 of 128 and 2 of 32768 (optimised), 20 of 128 and 1232 of 32768 (XNNPACK, where the
+# codes before the GRU differ too, by up to 29), for a probability 1 and 3 of 256; other processors, other kernels.
+OTHER_KERNELS_CODES = {("optimised", 8): {"operator": 1, "state": 12, "probability": 3},
+                       ("optimised", 16): {"operator": 1, "state": 32, "probability": 3},
+                       ("xnnpack", 8): {"operator": 1, "state": 32, "probability": 7},
+                       ("xnnpack", 16): {"operator": 1, "state": 2048, "probability": 7}}
+MICRO_TABLE_CODES = 1           # TFLite Micro's LOGISTIC and TANH on int8, whose exponential is another: 1 code of 256, in one
+MICRO_TABLE_SHARE = 0.01        # table of 700 for input scales up to 1 (beyond 2 it departs, and is not compared)

@@ -1,11 +1,5 @@
 """Models of one operator, to be run by a witness."""
-import os
-
-import pytest
-
-if os.environ.get("NPGRU_CONFORMANCE") != "1":
-    pytest.importorskip("flatbuffers", reason="the writer needs the package flatbuffers; install the extra 'conformance'")
-from npgru.tflite_writer import Graph, write_tflite         # noqa: E402
+from npgru.tflite_writer import Graph, write_tflite
 
 
 def single(code, version, inputs, constants, output, **options):

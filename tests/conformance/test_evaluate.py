@@ -5,7 +5,6 @@ import numpy as np
 import pytest
 from runs import npgru
 from test_int8 import clips, quantised, trained
-from test_whole_network import Session
 
 from npgru import dataset, int8, model
 from npgru.export_tflite import tflite_bytes
@@ -22,9 +21,8 @@ def student(shared_data):
 
 
 @pytest.mark.parametrize("gru", ["while", "unrolled"])
+@pytest.mark.runtimes("tflite-runtime", "tflite-micro")             # npgru evaluate rounds as tflm
 def test_raw_columns_are_the_runtimes_integers(witness, gru, student, shared_data, tmp_path):
-    if witness.profile != "tflm":
-        pytest.skip("npgru evaluate rounds as tflm")
     (tmp_path / "m.tflite").write_bytes(content := tflite_bytes(student, gru))
     done = npgru("evaluate", tmp_path / "m.tflite", shared_data / "great_tit", "--scores", tmp_path / "scores.csv")
     assert done.returncode == 0, done.stderr
@@ -33,9 +31,8 @@ def test_raw_columns_are_the_runtimes_integers(witness, gru, student, shared_dat
     assert list(rows[0]) == ["path", "label", "score", "raw_0", "raw_1"] and len(rows) > 50
     done = npgru("features", *(row["path"] for row in rows), "-o", tmp_path / "features")
     assert done.returncode == 0, done.stderr
-    session = Session(witness, content)
-    detail, = session.interpreter.get_input_details()
-    scale, zero_point = detail["quantization"]
+    session = witness.session(content)
+    scale, zero_point = session.input_quantisation()
     found = set()
     for row in rows:
         name = row["path"].rsplit("/", 1)[1].rsplit(".", 1)[0]

@@ -91,9 +91,13 @@ def check_dense(witness, bits, sizes_bdn, x, y, gain, activation, kind, bias_bit
         w_scale = np.minimum(w_scale, np.float32(2.0**(31 - acc_bits) * y.scale / x.scale))
     bias = biases(rng, N, kind, 26 if bias_bits == 32 else 30).astype(np.int64) * (1 if bias_bits == 32 else 2**seed_shift(seed))
     bias = {0: None, 32: bias.astype(np.int32), 64: bias}[bias_bits]
-    p = dense_per_tensor(x, w_scale[0], N, y, activation, bits) if per_tensor else channels(x, w_scale, y, activation, bits)
-    operator = reference.dense_s8 if bits == 8 else reference.dense_s16
-    expected = operator(x_q, w, bias, p, witness.profile)
+    in_float = per_tensor and witness.name != "tflite-micro"        # see test_multipliers.py
+    p = dense_per_tensor(x, w_scale[0], N, y, activation, bits) if in_float else channels(
+        x, np.resize(w_scale, N), y, activation, bits)
+    operator, spec_bias = reference.dense_s8 if bits == 8 else reference.dense_s16, bias
+    if witness.name == "tflite-micro" and bits == 16 and bias is None:
+        spec_bias = np.zeros(N, np.int64)                           # there, no bias is a bias of 64 bits
+    expected = operator(x_q, w, spec_bias, p, witness.profile)
     bias_tensor = None if bias is None else (bias, np.float32(x.scale) * w_scale, 0)
     version = 5 if not per_tensor else 4
     model = single("FULLY_CONNECTED", version, [((B, D), f"int{bits}", x)], [(w, w_scale, 0), bias_tensor],
