@@ -7,6 +7,7 @@ from npgru import bench_int8
 
 
 @pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.runtimes("tflite-runtime", "ai-edge-litert")
 def test_the_installed_runtime_is_measured_and_agrees(witness, bits, monkeypatch):
     monkeypatch.setattr(bench_int8, "SECONDS_A_RUN", 0)
     student = bench_int8.seeded_student(bench_int8.features_like_real_ones(32, (84, 32), np.random.default_rng(0)), bits)
