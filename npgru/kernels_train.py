@@ -11,7 +11,13 @@ from .optimiser import AdamConfig
 KINDS = {"scale": "SCALE", "conv2d": "CONV2D", "depthwise2d": "DEPTHWISE2D", "pointwise": "POINTWISE",
          "batchnorm": "BATCHNORM", "relu": "CLAMP", "relu6": "CLAMP", "maxpool": "MAXPOOL", "stack": None, "gru": "GRU",
          "dropout": "DROPOUT", "mean_time": "MEAN_TIME", "dense": "DENSE"}      # None: the numbers stay where they are
+FORMS = ("plain", "neon", "avx2", "avx512")                    # a later one is faster
 LIMITS = {"relu": (0, np.inf), "relu6": (0, 6)}
+
+
+def available_forms() -> list[str]:
+    """The forms of the kernels that this processor can run, the fastest last."""
+    return [name for name in FORMS if lib.npgru_train_has(getattr(lib, f"NPGRU_{name.upper()}"))]
 
 
 def n_numbers(shapes) -> int:
@@ -110,15 +116,14 @@ class Network:
 
     clip_shape   (T, M) of the features, or (T, M, C)
     threads      never change a result
-    form         "avx2", "plain", or None: the best there is
+    form         of available_forms(), or None: the fastest. Last bits differ between forms, and only there
     raises       ValueError for a layer that C does not know; MemoryError
     """
 
     def __init__(self, layers: list[Layer], clip_shape: tuple[int, ...], batch_size: int, threads: int = 1,
                  form: str | None = None):
         rows = c_layers(layers, *clip_shape)
-        avx2 = lib.npgru_train_has_avx2() if form is None else form == "avx2"
-        handle = lib.npgru_train_create(rows, len(rows), batch_size, threads, avx2)
+        handle = lib.npgru_train_create(rows, len(rows), batch_size, threads, getattr(lib, f"NPGRU_{(form or available_forms()[-1]).upper()}"))
         if handle == ffi.NULL:
             raise MemoryError(f"no memory for {len(rows)} layers, batches of {batch_size} clips and {threads} threads")
         self.handle = ffi.gc(handle, lib.npgru_train_destroy, lib.npgru_train_bytes(handle))

@@ -17,7 +17,7 @@ needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc on th
 if kernels.AVAILABLE:
     from npgru import kernels_train
     from npgru.kernels_train import Network
-    FORMS = ["plain", "avx2"] if kernels.lib.npgru_train_has_avx2() else ["plain"]
+    FORMS = kernels_train.available_forms()
 else:
     FORMS = ["plain"]
     pytestmark = pytest.mark.skip(reason="kernels not built")

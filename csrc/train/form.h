@@ -1,5 +1,5 @@
-/* One form of the kernels: what the engine (network.c, step.c) calls. plain.c and avx2.c compile the same
-   csrc/train/kernels/ twice; a product of matrices has a register tile of its own in each. */
+/* One form of the kernels: what the engine (network.c, step.c) calls. plain.c, neon.c, avx2.c and avx512.c compile the same
+   csrc/train/kernels/, each for its instruction set; vector_<set>.h says how large the product's register tile is. */
 #ifndef NPGRU_FORM_H
 #define NPGRU_FORM_H
 
@@ -26,6 +26,7 @@ typedef struct {
 } npgru_view;
 
 typedef struct {
+    int32_t (*is_here)(void);            /* whether this processor has the instructions; NULL: the compiler has not */
     void (*forward)(const npgru_view *v, float *y);
     /* dx NULL: not wanted. dw: gradients of its weights, added to. */
     void (*backward)(const npgru_view *v, const float *dy, float *dx, float *dw);
@@ -44,6 +45,6 @@ typedef struct {
     void (*adam)(const npgru_adam *adam, int32_t n, const float *gradients, float *m, float *v, float *params);
 } npgru_form;
 
-extern const npgru_form npgru_form_plain, npgru_form_avx2;
+extern const npgru_form npgru_form_plain, npgru_form_neon, npgru_form_avx2, npgru_form_avx512;
 
 #endif

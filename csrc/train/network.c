@@ -9,6 +9,14 @@
 
 #define HUGE_PAGE ((size_t)1 << 21)
 
+static const npgru_form *const FORMS[NPGRU_FORMS] = { &npgru_form_plain, &npgru_form_neon, &npgru_form_avx2,
+                                                      &npgru_form_avx512 };              /* by npgru_form_name */
+
+int32_t npgru_train_has(int32_t form)
+{
+    return form >= 0 && form < NPGRU_FORMS && FORMS[form]->is_here && FORMS[form]->is_here();
+}
+
 int32_t npgru_weight_floats(const npgru_train_layer *l)
 {
     const int32_t D = l->M * l->C, H = l->N;
@@ -157,16 +165,16 @@ static int allocate(npgru_train *net)
 }
 
 npgru_train *npgru_train_create(const npgru_train_layer *layers, int32_t n_layers, int32_t batch, int32_t n_threads,
-                                int32_t avx2)
+                                int32_t form)
 {
     if (n_layers < 1 || batch < 1 || n_threads < 1 || n_threads > 1024) return NULL;
-    if (layers[0].kind == NPGRU_BATCHNORM || (avx2 && !npgru_train_has_avx2())) return NULL;
+    if (layers[0].kind == NPGRU_BATCHNORM || !npgru_train_has(form)) return NULL;
     for (int32_t i = 0; i < n_layers; i++)
         if (!is_good(&layers[i], i + 1 < n_layers ? &layers[i + 1] : NULL)) return NULL;
     npgru_train *net = calloc(1, sizeof *net);
     if (!net) return NULL;
     net->n_layers = n_layers, net->batch = batch, net->n_threads = n_threads;
-    net->form = avx2 ? &npgru_form_avx2 : &npgru_form_plain;
+    net->form = FORMS[form];
     net->layers = malloc(sizeof *layers * (size_t)n_layers);
     if (net->layers) memcpy(net->layers, layers, sizeof *layers * (size_t)n_layers);
     if (net->layers && allocate(net)) return net;

@@ -60,12 +60,12 @@ static sizes sizes_of(const network *net)
 }
 
 /* Some steps with Adam and a prediction; the weights at the end, to be freed. */
-static float *run(const network *net, const float *start, int32_t B, int32_t threads, int32_t avx2)
+static float *run(const network *net, const float *start, int32_t B, int32_t threads, int32_t form)
 {
     const sizes s = sizes_of(net);
     const size_t n = (size_t)B;
     const npgru_adam adam = { 0.01f, 0.1f, 0.001f, 1e-7f };
-    npgru_train *c = npgru_train_create(net->layers, net->n_layers, B, threads, avx2);
+    npgru_train *c = npgru_train_create(net->layers, net->n_layers, B, threads, form);
     float *params = copy(start, s.params), *m = calloc(s.params + 1, 4), *v = calloc(s.params + 1, 4);
     float *gradients = malloc(sizeof(float) * s.params), *stats = malloc(sizeof(float) * s.stats);
     float *x = copy(start, 0), *y = malloc(sizeof(float) * n * s.y), *dx = malloc(sizeof(float) * n * s.x);
@@ -89,13 +89,13 @@ static float *run(const network *net, const float *start, int32_t B, int32_t thr
     return params;
 }
 
-static void compare_threads(const network *net, int32_t avx2)
+static void compare_threads(const network *net, int32_t form)
 {
     const sizes s = sizes_of(net);
     const int32_t batches[] = { 1, 3, 11 };
     float *start = numbers(s.params);
     for (int i = 0; i < 3; i++) {
-        float *one = run(net, start, batches[i], 1, avx2), *many = run(net, start, batches[i], 3 + i, avx2);
+        float *one = run(net, start, batches[i], 1, form), *many = run(net, start, batches[i], 3 + i, form);
         expect(memcmp(one, many, sizeof(float) * s.params) == 0, "the same bytes on any number of threads");
         free(one), free(many);
     }
@@ -127,7 +127,8 @@ static void bad_lists(void)
 int main(void)
 {
     for (size_t i = 0; i < sizeof networks / sizeof networks[0]; i++)
-        for (int32_t avx2 = 0; avx2 <= npgru_train_has_avx2(); avx2++) compare_threads(&networks[i], avx2);
+        for (int32_t form = 0; form < NPGRU_FORMS; form++)
+            if (npgru_train_has(form)) compare_threads(&networks[i], form);
     bad_lists();
     return n_failed != 0;
 }

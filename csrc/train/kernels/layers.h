@@ -82,5 +82,5 @@ KERNEL void layer_backward(const npgru_view *v, const float *dy, float *dx, floa
     }
 }
 
-#define NPGRU_FORM { layer_forward, layer_backward, statistics, merge_statistics, normalise, normalise_sums, \
+#define NPGRU_FORM { is_here, layer_forward, layer_backward, statistics, merge_statistics, normalise, normalise_sums, \
                      normalise_backward, transpose, sum_shards, adam }
