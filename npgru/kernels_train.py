@@ -17,7 +17,12 @@ LIMITS = {"relu": (0, np.inf), "relu6": (0, 6)}
 
 def available_forms() -> list[str]:
     """The forms of the kernels that this processor can run, the fastest last."""
-    return [name for name in FORMS if lib.npgru_train_has(getattr(lib, f"NPGRU_{name.upper()}"))]
+    return [form for form in FORMS if lib.npgru_train_has(number_of(form))]
+
+
+def number_of(form: str) -> int:
+    """C's npgru_train_form."""
+    return getattr(lib, f"NPGRU_TRAIN_{form.upper()}")
 
 
 def n_numbers(shapes) -> int:
@@ -123,12 +128,13 @@ class Network:
     def __init__(self, layers: list[Layer], clip_shape: tuple[int, ...], batch_size: int, threads: int = 1,
                  form: str | None = None):
         rows = c_layers(layers, *clip_shape)
-        handle = lib.npgru_train_create(rows, len(rows), batch_size, threads, getattr(lib, f"NPGRU_{(form or available_forms()[-1]).upper()}"))
+        form = form or available_forms()[-1]
+        handle = lib.npgru_train_create(rows, len(rows), batch_size, threads, number_of(form))
         if handle == ffi.NULL:
             raise MemoryError(f"no memory for {len(rows)} layers, batches of {batch_size} clips and {threads} threads")
         self.handle = ffi.gc(handle, lib.npgru_train_destroy, lib.npgru_train_bytes(handle))
         self.clip_shape, self.batch_size = tuple(clip_shape), batch_size
-        self.names, self.threads, self.form = c_names(layers), threads, "avx2" if avx2 else "plain"
+        self.names, self.threads, self.form = c_names(layers), threads, form
         self.n_out = rows[-1]["T_out"] * rows[-1]["M_out"] * rows[-1]["N"]
         self.shapes = {f"{layer.name}/{key}": shape for layer in layers for key, shape in layer.shapes.items()}
         self.gradients = Block(self.shapes, np.zeros(n_numbers(self.shapes.values()), np.float32))

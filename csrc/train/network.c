@@ -9,12 +9,12 @@
 
 #define HUGE_PAGE ((size_t)1 << 21)
 
-static const npgru_form *const FORMS[NPGRU_FORMS] = { &npgru_form_plain, &npgru_form_neon, &npgru_form_avx2,
-                                                      &npgru_form_avx512 };              /* by npgru_form_name */
+static const npgru_form *const FORMS[NPGRU_TRAIN_FORMS] = { &npgru_form_plain, &npgru_form_neon, &npgru_form_avx2,
+                                                      &npgru_form_avx512 };              /* by npgru_train_form */
 
 int32_t npgru_train_has(int32_t form)
 {
-    return form >= 0 && form < NPGRU_FORMS && FORMS[form]->is_here && FORMS[form]->is_here();
+    return form >= 0 && form < NPGRU_TRAIN_FORMS && FORMS[form]->is_here && FORMS[form]->is_here();
 }
 
 int32_t npgru_weight_floats(const npgru_train_layer *l)

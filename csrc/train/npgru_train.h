@@ -35,13 +35,15 @@ typedef struct {
 typedef struct npgru_train npgru_train;
 
 /* Forms of the kernels: plain C, and the same C compiled for an instruction set. Their last bits differ. */
-typedef enum { NPGRU_PLAIN, NPGRU_NEON, NPGRU_AVX2, NPGRU_AVX512, NPGRU_FORMS } npgru_form_name;
+typedef enum {
+    NPGRU_TRAIN_PLAIN, NPGRU_TRAIN_NEON, NPGRU_TRAIN_AVX2, NPGRU_TRAIN_AVX512, NPGRU_TRAIN_FORMS
+} npgru_train_form;
 
 /* 1: this processor can run that form; 0: it cannot, or there is no such form. */
 int32_t npgru_train_has(int32_t form);
 
 /* Memory and threads for batches of up to `batch` clips; NULL if there is not enough memory, or for a bad layer list or form.
-   form: npgru_form_name. The layers are copied. Results do not depend on n_threads, down to the last bit. */
+   form: npgru_train_form. The layers are copied. Results do not depend on n_threads, down to the last bit. */
 npgru_train *npgru_train_create(const npgru_train_layer *layers, int32_t n_layers, int32_t batch, int32_t n_threads,
                                 int32_t form);
 void npgru_train_destroy(npgru_train *net);
