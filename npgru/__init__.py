@@ -23,6 +23,7 @@ The map; a module imports only modules above it:
     model           the network as a list of layers: init, forward, backward over the reversed list
     loss            (logits, targets) -> (loss, dlogits)
     optimiser       Adam on {name: array}
+    layer_structs   a layer list -> the structs of csrc/train/: what C does in one go
     kernels_train   the compiled network: forward, backward and Adam of a layer list, memory and threads
     backend         who runs a layer list: NumPy or C, under the same names
     metrics         average precision, best F1, intervals by recording

@@ -32,11 +32,13 @@ class Backend:
     def network(self, layers: list, clip_shape: tuple[int, int], batch_size: int):
         """Forward, backward, adam_step and predict of a layer list, for batches of up to batch_size clips (T, M).
 
-        A list with layers that C does not know (quantisation-aware training) runs in NumPy.
+        A list with layers that C does not know runs in NumPy.
         """
         if kernels.choose_backend(self.name) == "numpy":
             return NumpyNetwork(layers)
-        from . import kernels_train
-        if any(layer.kind not in kernels_train.KINDS for layer in layers):
+        from . import kernels_train, layer_structs
+        try:
+            layer_structs.c_layers(layers, *clip_shape)
+        except ValueError:
             return NumpyNetwork(layers)
         return kernels_train.Network(layers, clip_shape, batch_size, self.threads)

@@ -235,11 +235,14 @@ def weights_on_grids(layer: Layer, params: dict, stats: dict) -> list:
 
 
 def activation_scale(name: str, stats: dict) -> tuple[np.float32, int]:
-    """Scale and zero point of a fake_quant layer's codes, out of its running range.
+    """Scale and zero point of a fake_quant layer's codes, out of its running range."""
+    return fake_quant.activation_scale(stats[f"{name}/low"], stats[f"{name}/high"], scale_bits(name))
 
-    The input's scale has 16 significant bits: its codes then need 32-bit products only, on the device.
-    """
-    return fake_quant.activation_scale(stats[f"{name}/low"], stats[f"{name}/high"], 16 if name == INPUT_CODES else 24)
+
+def scale_bits(name: str) -> int:
+    """Significant bits of a fake_quant layer's scale: 16 for the input, whose codes then need 32-bit products only, on the
+    device; else all that a float32 has."""
+    return 16 if name == INPUT_CODES else 24
 
 
 def move(stats: dict, name: str, met, share) -> None:

@@ -15,7 +15,7 @@ CSRC = Path(__file__).resolve().parents[1] / "csrc"
 WARNINGS = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshadow", "-Werror"]
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc on this machine")
 if kernels.AVAILABLE:
-    from npgru import kernels_train
+    from npgru import kernels_train, layer_structs
     from npgru.kernels_train import Network
     FORMS = kernels_train.available_forms()
 else:
@@ -296,10 +296,10 @@ def layer_source(layer_lists):
 @needs_gcc
 @pytest.mark.parametrize("sanitizer", ["address,undefined", "thread"])
 def test_networks_are_clean_under_sanitizers(tmp_path, sanitizer):
-    lists = [kernels_train.c_layers(model.build(config, M), T, M) for name, (config, T, M, _) in NETWORKS.items()
+    lists = [[*layer_structs.c_layers(model.build(config, M), T, M).values()] for name, (config, T, M, _) in NETWORKS.items()
              if name not in ("teacher", "student")]                        # they take long and have no size of their own
     if sanitizer != "thread":                                              # threads meet between layers, not in them
-        lists += [kernels_train.c_layers(layers, *clip_shape(shape)) for shape, layers in CASES]
+        lists += [[*layer_structs.c_layers(layers, *clip_shape(shape)).values()] for shape, layers in CASES]
     (tmp_path / "networks.h").write_text(layer_source(lists))
     sources = [Path(__file__).parent / "sanitizer" / "train_main.c", *sorted(CSRC.glob("train/*.c"))]
     build = subprocess.run(["gcc", *WARNINGS, "-O1", "-g", f"-fsanitize={sanitizer}", "-fno-sanitize-recover=all", "-pthread",

@@ -13,6 +13,14 @@ typedef struct {
     const float *beta;
 } npgru_norm;
 
+/* A quantise layer during one step: real = scale (q - zero point). (C,) each; where it has no bias, zeros and ones. */
+typedef struct {
+    float scale, low, high;              /* low, high: the largest codes less the zero point */
+    const float *bias;                   /* on its own grid, too */
+    float *first, *inverse_first;        /* step of the integers' first rounding, in codes: a power of two */
+    float *no_bias;
+} npgru_grid;
+
 /* Where a layer finds its arrays, for n clips. */
 typedef struct {
     const npgru_train_layer *layer;
@@ -23,6 +31,8 @@ typedef struct {
     const float *dropout;                /* (n, T M C) factors, NULL in inference */
     float *saved;                        /* what forward keeps for backward: see the kernels */
     float *scratch;
+    const float *ranges;                 /* gru, quantised: (4,), and the largest magnitudes that it met */
+    float *met;
 } npgru_view;
 
 typedef struct {
@@ -39,6 +49,14 @@ typedef struct {
     void (*normalise_sums)(const npgru_train_layer *layer, const npgru_norm *norm, int32_t rows, const float *x,
                            const float *y, float *dy, float *sums);
     void (*normalise_backward)(int32_t C, const npgru_norm *norm, int32_t rows, const float *x, const float *dy, float *dx);
+
+    /* See fake_quant.h. */
+    void (*weights_on_grid)(int32_t rows, int32_t N, const float *w, float *scale, float *y);
+    void (*bias_on_grid)(int32_t N, float x_scale, const float *w_scale, const float *b, float *y);
+    void (*extremes)(int32_t rows, int32_t C, const float *x, float *low, float *high);
+    void (*quantise)(const npgru_train_layer *layer, const npgru_grid *grid, int32_t rows, const float *x, float *y);
+    void (*quantise_backward)(const npgru_train_layer *layer, const npgru_grid *grid, int32_t rows, const float *x, float *dy,
+                              float *dbias);
 
     void (*transpose)(int32_t rows, int32_t columns, const float *x, float *y);
     void (*sum_shards)(int32_t n_shards, int32_t stride, int32_t n, const float *shards, float *sum);

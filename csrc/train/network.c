@@ -26,6 +26,7 @@ int32_t npgru_weight_floats(const npgru_train_layer *l)
     case NPGRU_POINTWISE:   return l->C * l->N;
     case NPGRU_BATCHNORM:   return 2 * l->C;
     case NPGRU_GRU:         return (D + H + 2) * 3 * H;
+    case NPGRU_QUANTISE:    return l->quantised ? l->C : 0;
     case NPGRU_DENSE:       return (l->C + 1) * l->N;
     default:                return 0;
     }
@@ -47,6 +48,7 @@ static size_t scratch_floats(const npgru_train_layer *l, int32_t n)
     switch (l->kind) {
     case NPGRU_CONV2D:  return npgru_saved_floats(l);
     case NPGRU_MAXPOOL: return (size_t)l->C;
+    case NPGRU_QUANTISE: return 2 * (size_t)l->C;
     case NPGRU_GRU:     return (6 * rows + 3 * (size_t)n + 1) * H;
     default:            return 0;
     }
@@ -57,12 +59,30 @@ static int is_good(const npgru_train_layer *l, const npgru_train_layer *next)
     const int32_t sizes[] = { l->T, l->M, l->C, l->T_out, l->M_out, l->N };
     for (int i = 0; i < 6; i++)
         if (sizes[i] < 1 || sizes[i] > 1 << 24) return 0;
-    if (l->kind < NPGRU_SCALE || l->kind > NPGRU_DENSE) return 0;
+    if (l->kind < NPGRU_SCALE || l->kind > NPGRU_QUANTISE) return 0;
     if (l->kind == NPGRU_CONV2D && (l->k_t < 1 || l->k_m < 1 || l->s_t < 1 || l->s_m < 1)) return 0;
     if (l->kind == NPGRU_MAXPOOL && (l->k_m < 1 || l->M_out != l->M / l->k_m)) return 0;
     if (l->weights < 0 || l->stats < 0) return 0;
     return !next || (npgru_out_floats(l) == npgru_in_floats(next)
-                     && (l->kind != NPGRU_BATCHNORM || next->kind != NPGRU_BATCHNORM));
+                     && !(npgru_is_border(l) && npgru_is_border(next)));
+}
+
+/* A quantised kernel has codes before it; a quantised border has such a kernel between the codes before it and itself. */
+static int is_good_order(const npgru_train_layer *layers, int32_t n_layers)
+{
+    int32_t codes = 0, kernel = 0;
+    for (int32_t i = 0; i < n_layers; i++) {
+        const npgru_train_layer *l = &layers[i];
+        if (l->kind == NPGRU_QUANTISE) {
+            if (l->bits < 1 || l->bits > 24 || (l->quantised && !kernel)) return 0;
+            codes = 1, kernel = 0;
+        } else if (l->quantised) {
+            if (!codes || kernel || (l->kind != NPGRU_CONV2D && l->kind != NPGRU_DEPTHWISE2D && l->kind != NPGRU_POINTWISE
+                           && l->kind != NPGRU_GRU)) return 0;
+            kernel = 1;
+        }
+    }
+    return 1;
 }
 
 static int32_t larger(int32_t a, int32_t b)
@@ -73,7 +93,7 @@ static int32_t larger(int32_t a, int32_t b)
 /* Cut the layers into phases, and find the sizes of everything. */
 static void find_phases(npgru_train *net)
 {
-    net->phases[0] = (phase){ 0, 0, 0, -1, -1, 1 };
+    net->phases[0] = (phase){ 0, 0, 0, -1, -1, 0, 1 };
     for (int32_t i = 0; i < net->n_layers; i++) {
         const npgru_train_layer *l = &net->layers[i];
         phase *p = &net->phases[net->n_phases];
@@ -83,10 +103,12 @@ static void find_phases(npgru_train *net)
         net->n_scratch = n_scratch > net->n_scratch ? n_scratch : net->n_scratch;
         net->n_params = larger(net->n_params, l->weights + npgru_weight_floats(l));
         if (l->kind == NPGRU_GRU) p->group = GROUP;
-        if (l->kind == NPGRU_BATCHNORM) {
-            net->n_stats = larger(net->n_stats, l->stats + 2 * l->C);
+        if (l->kind == NPGRU_BATCHNORM) net->n_stats = larger(net->n_stats, l->stats + 2 * l->C);
+        if (l->kind == NPGRU_QUANTISE) net->n_stats = larger(net->n_stats, l->stats + 2);
+        if (l->kind == NPGRU_GRU && l->quantised) net->n_stats = larger(net->n_stats, l->stats + 4);
+        if (npgru_is_border(l)) {
             p->after = i;
-            net->phases[++net->n_phases] = (phase){ i + 1, i + 1, i + 1, i, -1, 1 };
+            net->phases[++net->n_phases] = (phase){ i + 1, i + 1, i + 1, i, -1, net->n_params > 0, 1 };
         } else {
             if (p->first_weights == p->last && npgru_weight_floats(l) == 0) p->first_weights = i + 1;
             p->last = i + 1;
@@ -103,6 +125,19 @@ static float *take(float *memory, size_t *used, size_t n)
     return here;
 }
 
+/* Whether the layer's kernel is rounded to the grids of the integers. */
+static int is_on_grid(const npgru_train_layer *l)
+{
+    return l->quantised && l->kind != NPGRU_QUANTISE;
+}
+
+static int is_quantised(const npgru_train *net)
+{
+    int32_t i = 0;
+    while (i < net->n_layers && !is_on_grid(&net->layers[i])) i++;
+    return i < net->n_layers;
+}
+
 /* Give every array its place in `memory`; returns how many floats they are. */
 static size_t lay_out(npgru_train *net, float *memory)
 {
@@ -115,7 +150,12 @@ static size_t lay_out(npgru_train *net, float *memory)
             npgru_norm *norm = &net->norms[i];
             float **arrays[] = { &norm->inv_std, &norm->scale, &norm->a, &norm->b, &norm->c };
             for (int k = 0; k < 5; k++) *arrays[k] = take(memory, &used, C);
+        } else if (l->kind == NPGRU_QUANTISE) {
+            npgru_grid *grid = &net->grids[i];
+            grid->first = take(memory, &used, C), grid->inverse_first = take(memory, &used, C);
+            grid->no_bias = take(memory, &used, C);
         } else net->y[i] = take(memory, &used, batch * npgru_out_floats(l));
+        if (is_on_grid(l)) net->w_scale[i] = take(memory, &used, l->kind == NPGRU_GRU ? 6 * (size_t)l->N : (size_t)l->N);
         net->saved[i] = take(memory, &used, batch * npgru_saved_floats(l));
     }
     net->dy[0] = take(memory, &used, batch * net->n_clip);
@@ -123,8 +163,10 @@ static size_t lay_out(npgru_train *net, float *memory)
     net->shard_stats = take(memory, &used, SHARDS * (size_t)net->n_stats);
     net->shard_gradients = take(memory, &used, SHARDS * (size_t)net->n_params);
     net->w_transposed = take(memory, &used, (size_t)net->n_params);
+    if (is_quantised(net)) net->w_on_grid = take(memory, &used, (size_t)net->n_params);
     for (int32_t i = 0; i < net->n_threads; i++) {
         buffers *b = &net->buffers[i];
+        b->met = net->shard_stats;
         b->input = take(memory, &used, GROUP * net->n_clip);
         b->dy[0] = take(memory, &used, GROUP * net->n_clip);
         b->dy[1] = take(memory, &used, GROUP * net->n_clip);
@@ -153,14 +195,17 @@ static int allocate(npgru_train *net)
     net->y = calloc(n_layers, sizeof *net->y);
     net->saved = calloc(n_layers, sizeof *net->saved);
     net->norms = calloc(n_layers, sizeof *net->norms);
+    net->grids = calloc(n_layers, sizeof *net->grids);
+    net->w_scale = calloc(n_layers, sizeof *net->w_scale);
     net->buffers = calloc((size_t)net->n_threads, sizeof *net->buffers);
     net->pool = npgru_pool_create(net->n_threads);
-    if (!net->phases || !net->y || !net->saved || !net->norms || !net->buffers || !net->pool) return 0;
+    if (!net->phases || !net->y || !net->saved || !net->norms || !net->grids || !net->w_scale || !net->buffers || !net->pool) return 0;
     find_phases(net);
     const size_t n = lay_out(net, NULL);
     net->n_bytes = sizeof(float) * n;
     float *memory = aligned_memory(net->n_bytes, net->n_bytes < HUGE_PAGE ? 64 : HUGE_PAGE, &net->memory);
     if (memory) lay_out(net, memory);
+    if (memory) npgru_begin_grids(net);
     return memory != NULL;
 }
 
@@ -168,7 +213,7 @@ npgru_train *npgru_train_create(const npgru_train_layer *layers, int32_t n_layer
                                 int32_t form)
 {
     if (n_layers < 1 || batch < 1 || n_threads < 1 || n_threads > 1024) return NULL;
-    if (layers[0].kind == NPGRU_BATCHNORM || !npgru_train_has(form)) return NULL;
+    if (npgru_is_border(&layers[0]) || !npgru_train_has(form) || !is_good_order(layers, n_layers)) return NULL;
     for (int32_t i = 0; i < n_layers; i++)
         if (!is_good(&layers[i], i + 1 < n_layers ? &layers[i + 1] : NULL)) return NULL;
     npgru_train *net = calloc(1, sizeof *net);
@@ -188,6 +233,8 @@ void npgru_train_destroy(npgru_train *net)
     npgru_pool_destroy(net->pool);
     free(net->memory);
     free(net->buffers);
+    free(net->w_scale);
+    free(net->grids);
     free(net->norms);
     free(net->saved);
     free(net->y);

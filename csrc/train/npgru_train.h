@@ -11,7 +11,7 @@ extern "C" {
 
 typedef enum {
     NPGRU_SCALE, NPGRU_CONV2D, NPGRU_DEPTHWISE2D, NPGRU_POINTWISE, NPGRU_BATCHNORM, NPGRU_CLAMP, NPGRU_MAXPOOL,
-    NPGRU_GRU, NPGRU_DROPOUT, NPGRU_MEAN_TIME, NPGRU_DENSE
+    NPGRU_GRU, NPGRU_DROPOUT, NPGRU_MEAN_TIME, NPGRU_DENSE, NPGRU_QUANTISE
 } npgru_kind;
 
 typedef struct {
@@ -22,10 +22,16 @@ typedef struct {
     int32_t s_t, s_m;             /* conv2d: stride */
     int32_t before_t, before_m;   /* conv2d: zeros ahead of the first frame and band */
     int32_t weights;              /* where its weights begin in params, in the order of the NumPy layer's arguments */
-    int32_t stats;                /* batchnorm: where its mean (C,) begins in stats; its variance (C,) follows */
+    int32_t stats;                /* batchnorm: where its mean (C,) begins in stats, its variance (C,) follows; quantise:
+                                     its range (low, high); gru, quantised: its ranges (4,) */
+    int32_t quantised;            /* conv2d, depthwise2d, pointwise, gru: 1: on the grids of the integers, their input on
+                                     that of the quantise layer before; quantise: 1: it adds a bias and rounds what such a
+                                     layer puts out */
+    int32_t bits;                 /* quantise: significant bits of its scale, 1 to 24 */
+    float share;                  /* quantise: share of a training batch's range that goes into the running one */
     float factor;                 /* scale */
     float eps;                    /* batchnorm */
-    float y_min, y_max;           /* clamp, batchnorm: y is limited to these; relu6: 0 and 6 */
+    float y_min, y_max;           /* clamp, batchnorm, quantise before it rounds: limits of y; relu6: 0 and 6 */
 } npgru_train_layer;
 
 typedef struct {
@@ -55,8 +61,8 @@ size_t npgru_train_bytes(const npgru_train *net);
 void npgru_train_measure(npgru_train *net, double *seconds);
 
 /* x (B, T, M, C) of the first layer -> y (B, T_out, M_out, N) of the last. params (P,) and x must stay until backward.
-   training 1: batch-norm uses the batch and writes its mean and variance to stats (S,); dropout: (B, T M C) factors.
-   training 0: batch-norm uses stats, dropout does nothing and may be NULL. */
+   training 1: batch-norm uses the batch and writes its mean and variance to stats (S,), running ranges move there;
+   dropout: (B, T M C) factors. training 0: stats are used as they are, dropout does nothing and may be NULL. */
 npgru_status npgru_train_forward(npgru_train *net, int32_t B, int32_t training, const float *x, const float *params,
                                  const float *dropout, float *stats, float *y);
 

@@ -26,7 +26,9 @@ KERNEL inline float multiply_add(float a, float b, float c)
 #include "kernels/depthwise2d_plain.h"
 #include "kernels/depthwise2d.h"
 #include "kernels/pool.h"
+#include "kernels/fake_quant.h"
 #include "kernels/gru.h"
+#include "kernels/gru_quantised.h"
 #include "kernels/layers.h"
 
 const npgru_form npgru_form_plain = NPGRU_FORM;

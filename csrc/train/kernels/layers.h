@@ -59,7 +59,7 @@ KERNEL void layer_forward(const npgru_view *v, float *y)
     case NPGRU_POINTWISE:   pointwise_forward(v, y);   break;
     case NPGRU_CLAMP:       clamp_forward(v, y);       break;
     case NPGRU_MAXPOOL:     maxpool_forward(v, y);     break;
-    case NPGRU_GRU:         gru_forward(v, y);         break;
+    case NPGRU_GRU:         v->layer->quantised ? gru_quantised_forward(v, y) : gru_forward(v, y); break;
     case NPGRU_DROPOUT:     scale_by(v, v->x, y);      break;
     case NPGRU_MEAN_TIME:   mean_time_forward(v, y);   break;
     default:                dense_forward(v, y);       break;
@@ -83,4 +83,5 @@ KERNEL void layer_backward(const npgru_view *v, const float *dy, float *dx, floa
 }
 
 #define NPGRU_FORM { is_here, layer_forward, layer_backward, statistics, merge_statistics, normalise, normalise_sums, \
-                     normalise_backward, transpose, sum_shards, adam }
+                     normalise_backward, weights_on_grid, bias_on_grid, extremes, quantise, quantise_backward, transpose, \
+                     sum_shards, adam }

@@ -13,5 +13,7 @@ KERNEL inline float multiply_add(float a, float b, float c)
 #include "depthwise2d_vector.h"
 #include "depthwise2d.h"
 #include "pool.h"
+#include "fake_quant.h"
 #include "gru.h"
+#include "gru_quantised.h"
 #include "layers.h"
