@@ -81,11 +81,11 @@ def c_layers(layers: list[Layer], T: int, M: int, C: int = 1) -> dict[str, dict]
     raises   ValueError for what C does not know
     """
     rows, weights, stats = {}, 0, 0
-    kernel, codes = None, None                                  # the last kernel since the last fake_quant; that one's name
+    kernel, codes, at_border = None, None, True                 # the last kernel since the last fake_quant; that one's name
     for group in together(layers):
         head, last = group[0], group[-1]
         T_in, M_in, C_in = T, M, C
-        check(group, kernel, codes, first=not rows)
+        check(group, kernel, codes, at_border)
         T, M, C = shape_after(last, T, M, C)
         limits = next((LIMITS[layer.kind] for layer in group if layer.kind in LIMITS), (-np.inf, np.inf))
         on_grid = last.kind == "fake_quant" and "kernel" in last.settings
@@ -93,6 +93,7 @@ def c_layers(layers: list[Layer], T: int, M: int, C: int = 1) -> dict[str, dict]
         named = last if last.kind == "fake_quant" else head
         kind = "POINTWISE" if head.kind == "dense" and "kernel" in head.settings else KINDS[named.kind]
         if kind:
+            at_border = is_border(group)
             rows[named.name] = {
                 "kind": getattr(lib, f"NPGRU_{kind}"), "T": T_in, "M": M_in, "C": C_in, "T_out": T, "M_out": M, "N": C,
                 "weights": begins, "stats": stats, "y_min": limits[0], "y_max": limits[1],
@@ -106,10 +107,18 @@ def c_layers(layers: list[Layer], T: int, M: int, C: int = 1) -> dict[str, dict]
     return rows
 
 
-def check(group: list[Layer], kernel: Layer | None, codes: str | None, first: bool) -> None:
-    """raises ValueError unless C can do this group behind that kernel and those codes."""
+def is_border(group: list[Layer]) -> bool:
+    """Whether C needs the whole batch for this group: there must be a layer ahead of it that does not."""
+    return group[0].kind == "batchnorm" or group[-1].kind == "fake_quant"
+
+
+def check(group: list[Layer], kernel: Layer | None, codes: str | None, at_border: bool) -> None:
+    """raises ValueError unless C can do this group behind that kernel and those codes.
+
+    at_border   the group comes first, or right behind a border
+    """
     head, last = group[0], group[-1]
-    known = (head.kind in KINDS or last.kind == "fake_quant") and not (first and head.kind in STATS)
+    known = (head.kind in KINDS or last.kind == "fake_quant") and not (at_border and is_border(group))
     if head.kind == "depthwise2d":
         known = known and head.shapes["w"][:2] == (3, 3)
     for layer in group:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from tolerances import C_ADAM_REL_ERROR, C_LAYER_REL_ERROR, C_NETWORK_REL_ERROR
 
-from npgru import kernels, loss, model
+from npgru import compress, kernels, loss, model
 from npgru.model import PAIRS, Layer, NetworkConfig
 from npgru.optimiser import AdamConfig, adam_init, adam_step
 
@@ -256,6 +256,8 @@ def test_owned_arrays_are_views_of_one_and_stay_what_they_are(rng):
 def test_it_refuses_what_it_does_not_know(rng):
     with pytest.raises(ValueError, match="kind 'lstm'.*use the NumPy back end"):
         Network([Layer("lstm", "x")], (3, 4), 1)
+    with pytest.raises(ValueError, match="kind 'batchnorm'"):
+        Network(norm_and(None, 3)[1:], (3, 3), 1)
     with pytest.raises(ValueError, match="3 x 3"):
         Network([Layer("depthwise2d", "x", {"w": (5, 5, 1)})], (9, 9), 1)
     with pytest.raises(ValueError, match="2 dropout layers"):
@@ -280,6 +282,14 @@ def test_sources_compile_without_a_warning(source, level, tmp_path):
     subprocess.run(["gcc", *WARNINGS, level, f"-I{CSRC}", "-c", source, "-o", tmp_path / "object.o"], check=True)
 
 
+def on_grids(layers):
+    """The list that quantisation-aware training has."""
+    ones = {f"{layer.name}/{key}": np.ones(shape, np.float32) for layer in layers for key, shape in layer.shapes.items()}
+    stats = {f"{layer.name}/var": np.ones(layer.shapes["gamma"]) for layer in layers if layer.kind == "batchnorm"}
+    folded, _ = compress.fold_batchnorm(layers, ones, stats | {name.replace("var", "mean"): s for name, s in stats.items()})
+    return compress.insert_fake_quant(folded, compress.QuantisationConfig())
+
+
 def layer_source(layer_lists):
     """C: the layer lists as arrays of npgru_train_layer, and an array `networks` of them."""
     texts = []
@@ -298,6 +308,8 @@ def layer_source(layer_lists):
 def test_networks_are_clean_under_sanitizers(tmp_path, sanitizer):
     lists = [[*layer_structs.c_layers(model.build(config, M), T, M).values()] for name, (config, T, M, _) in NETWORKS.items()
              if name not in ("teacher", "student")]                        # they take long and have no size of their own
+    lists += [[*layer_structs.c_layers(on_grids(model.build(config, M)), T, M).values()] for config, T, M, _ in
+              (NETWORKS["odd"], NETWORKS["smallest"])]
     if sanitizer != "thread":                                              # threads meet between layers, not in them
         lists += [[*layer_structs.c_layers(layers, *clip_shape(shape)).values()] for shape, layers in CASES]
     (tmp_path / "networks.h").write_text(layer_source(lists))

@@ -50,10 +50,12 @@ static sizes sizes_of(const network *net)
         const npgru_train_layer *l = &net->layers[i];
         const int32_t D = l->M * l->C, H = l->N;
         const int32_t counts[] = { 0, l->k_t * l->k_m * l->C * l->N, 9 * l->C, l->C * l->N, 2 * l->C, 0, 0,
-                                   (D + H + 2) * 3 * H, 0, 0, (l->C + 1) * l->N };
+                                   (D + H + 2) * 3 * H, 0, 0, (l->C + 1) * l->N, l->quantised ? l->C : 0 };
         const size_t end = (size_t)(l->weights + counts[l->kind]);
         if (end > s.params) s.params = end;
         if (l->kind == NPGRU_BATCHNORM) s.stats = (size_t)(l->stats + 2 * l->C);
+        if (l->kind == NPGRU_QUANTISE) s.stats = (size_t)(l->stats + 2);
+        if (l->kind == NPGRU_GRU && l->quantised) s.stats = (size_t)(l->stats + 4);
         if (l->kind == NPGRU_DROPOUT) s.dropout = (size_t)(l->T * D);
     }
     return s;
@@ -67,7 +69,7 @@ static float *run(const network *net, const float *start, int32_t B, int32_t thr
     const npgru_adam adam = { 0.01f, 0.1f, 0.001f, 1e-7f };
     npgru_train *c = npgru_train_create(net->layers, net->n_layers, B, threads, form);
     float *params = copy(start, s.params), *m = calloc(s.params + 1, 4), *v = calloc(s.params + 1, 4);
-    float *gradients = malloc(sizeof(float) * s.params), *stats = malloc(sizeof(float) * s.stats);
+    float *gradients = malloc(sizeof(float) * s.params), *stats = calloc(s.stats, sizeof(float));
     float *x = copy(start, 0), *y = malloc(sizeof(float) * n * s.y), *dx = malloc(sizeof(float) * n * s.x);
     float *dropout = calloc(n * s.dropout + 1, sizeof(float));
     free(x);
@@ -120,6 +122,10 @@ static void bad_lists(void)
     bad = good, bad.kind = NPGRU_BATCHNORM, expect_refused(bad, NULL, "a batch-norm of nothing");
     bad = good, bad.kind = NPGRU_CONV2D, expect_refused(bad, NULL, "no stride");
     bad = good, bad.kind = NPGRU_MAXPOOL, expect_refused(bad, NULL, "no pool size");
+    bad = good, bad.quantised = 1, expect_refused(bad, NULL, "a kernel on a grid without codes");
+    bad = good, bad.kind = NPGRU_QUANTISE, bad.N = 4, bad.bits = 24, expect_refused(good, &bad, "codes of other channels");
+    bad.C = bad.N = 5, bad.bits = 25, expect_refused(good, &bad, "25 bits");
+    bad.bits = 24, bad.quantised = 1, expect_refused(good, &bad, "a bias behind no kernel on a grid");
     bad = good, bad.weights = -1, expect_refused(bad, NULL, "weights ahead of params");
     npgru_train_destroy(NULL);
 }
