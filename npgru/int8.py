@@ -182,7 +182,7 @@ RUN = {
     "conv2d": lambda ops, op, x: ops.conv2d_s8(x, op.arrays["w"], op.arrays["bias"], op.record, op.settings["stride"]),
     "depthwise2d": lambda ops, op, x: ops.depthwise2d_s8(x, op.arrays["w"], op.arrays["bias"], op.record),
     "maxpool": lambda ops, op, x: ops.max_pool_s8(x, op.settings["kernel"]),
-    "stack": lambda ops, op, x: x.reshape(*x.shape[:2], -1),
+    "stack": lambda ops, op, x: x.reshape(*x.shape[:2], x.shape[2] * x.shape[3]),
     "gru": run_gru,
     "mean_time": run_mean_time,
     "dense": lambda ops, op, x: ops.dense_s8(x, op.arrays["w"], op.arrays["bias"], op.record),

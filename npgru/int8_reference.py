@@ -71,7 +71,7 @@ def conv2d_s8(x, w, bias, p: Channels, stride=(1, 1), padding="same"):
     x (B, T, M, C) int8, w (N, k_t, k_m, C) int8, bias (N,) int32 -> y (B, T', M', N) int8. Padding adds 0 to acc.
     """
     patches = windows_of(x, w.shape[1:3], stride, padding, p.x_zero_point)
-    centred = patches.reshape(*patches.shape[:3], -1).astype(np.int16) - np.int16(p.x_zero_point)
+    centred = patches.reshape(*patches.shape[:3], w[0].size).astype(np.int16) - np.int16(p.x_zero_point)
     return _output(_product(centred, w.reshape(len(w), -1)) + bias, p).astype(np.int8)
 
 
