@@ -12,7 +12,7 @@ from npgru import int8_params
 from npgru.kernels import _raise_unless_ok, ffi, lib
 from npgru.kernels_int8 import _array, _channel_fields, _convolution_params, _gru_params, _pointer, _record, _window
 
-FORMS = ("plain", "avx2", "avx512")         # of npgru_int8_form, the best last
+FORMS = ("plain", "neon", "avx2", "avx512")         # of npgru_int8_form, the best last
 CLIPS_A_CALL = 1024                         # between two looks at the keyboard
 
 
@@ -122,7 +122,7 @@ DESCRIBE = {"features": _features, "conv2d": _conv2d, "depthwise2d": _depthwise2
 class HostNetwork:
     """The operators of an int8.IntegerModel, packed for the shapes of clips that it meets.
 
-    form      "plain", "avx2", "avx512", or None: the best there is; all give the same integers
+    form      "plain", "neon", "avx2", "avx512", or None: the best there is; all give the same integers
     raises    ValueError for a form that this processor does not run
     """
 

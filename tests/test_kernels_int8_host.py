@@ -1,4 +1,5 @@
 """A whole integer network in one call of C: every form equals int8.run, integer for integer, in every tensor."""
+import os
 import shutil
 import subprocess
 from dataclasses import fields, replace
@@ -144,15 +145,27 @@ def test_refusals(rng):
         HostNetwork([integers.operators[0], bad]).codes(clips(rng, 1), ["conv"])
 
 
+SOURCES = sorted([*CSRC.glob("*_s8.c"), *(CSRC / "host").glob("*.c"), CSRC / "log_mel.c"])
+MAIN = Path(__file__).parent / "sanitizer" / "int8_network_main.c"
+
+
 @pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc on this machine")
 def test_networks_are_clean_under_sanitizers(tmp_path):
     """Random operators, legal or not, arrays of exactly their sizes: a status, no crash, and the same codes in every form."""
-    sources = [*CSRC.glob("*_s8.c"), *(CSRC / "host").glob("*.c"), CSRC / "log_mel.c"]
-    build = subprocess.run(["gcc", *WARNINGS, "-g", "-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{CSRC}",
-                            Path(__file__).parent / "sanitizer" / "int8_network_main.c", *sorted(sources),
-                            "-o", tmp_path / "main"], capture_output=True, text=True)
+    build = subprocess.run(["gcc", *WARNINGS, "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{CSRC}",
+                            MAIN, *SOURCES, "-o", tmp_path / "main"], capture_output=True, text=True)
     if "cannot find -l" in build.stderr or "cannot find lib" in build.stderr:
         pytest.skip(f"this gcc has no sanitizers: {build.stderr.splitlines()[0]}")
     assert build.returncode == 0, build.stderr
     run = subprocess.run([tmp_path / "main"], capture_output=True, text=True)
     assert run.returncode == 0, run.stdout + run.stderr
+
+
+def test_the_form_for_arm_gives_the_same_codes_on_an_emulated_one(tmp_path):
+    compiler, emulator = shutil.which("aarch64-linux-gnu-gcc"), shutil.which("qemu-aarch64-static")
+    if not (compiler and emulator):
+        message = "needs aarch64-linux-gnu-gcc and qemu-aarch64-static"
+        pytest.fail(message + "; CI must have them") if os.environ.get("CI") == "true" else pytest.skip(message)
+    subprocess.run([compiler, *WARNINGS, "-O1", "-static", f"-I{CSRC}", MAIN, *SOURCES, "-o", tmp_path / "main"], check=True)
+    run = subprocess.run([emulator, tmp_path / "main"], capture_output=True, text=True)
+    assert run.returncode == 0 and "NEON" in run.stdout, run.stdout + run.stderr

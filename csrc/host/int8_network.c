@@ -153,12 +153,14 @@ static npgru_status lay_workspace(npgru_int8_network *net)
 
 static const npgru_form_int8 *form_of(int32_t form)
 {
-    return form == NPGRU_AVX512 ? &npgru_int8_avx512 : form == NPGRU_AVX2 ? &npgru_int8_avx2 : &npgru_int8_plain;
+    const npgru_form_int8 *forms[] = { &npgru_int8_plain, &npgru_int8_neon, &npgru_int8_avx2, &npgru_int8_avx512 };
+    return forms[form];
 }
 
 int32_t npgru_int8_runs(int32_t form)
 {
-    return form == NPGRU_PLAIN || (form == NPGRU_AVX2 && npgru_has_avx2()) || (form == NPGRU_AVX512 && npgru_has_avx512());
+    if (!npgru_within(form, NPGRU_PLAIN, NPGRU_AVX512) || !form_of(form)->matrix) return 0;      /* not of this compiler */
+    return form == NPGRU_AVX2 ? npgru_has_avx2() : form == NPGRU_AVX512 ? npgru_has_avx512() : 1;
 }
 
 /* Twice: to count the bytes, and to fill them. */

@@ -1,5 +1,5 @@
 /* Between int8_network.c, which packs an integer network and runs it operator by operator, and the forms of its kernels:
-   int8_plain.c, int8_avx2.c and int8_avx512.c compile the same csrc/host/kernels/ for vectors of their own.
+   int8_plain.c, int8_neon.c, int8_avx2.c and int8_avx512.c compile the same csrc/host/kernels/ for vectors of their own.
 
    A tensor of a clip lies as int16 "stored" = code - zero, where zero is the zero point that its reader subtracts: padding
    is then 0, and sums of products need no correction. Rows of pixels have their padding around them. */
@@ -69,7 +69,7 @@ typedef struct {
     void (*mean_time)(const npgru_rescale *p, int32_t add, int32_t T, int32_t n, const int16_t *x, int16_t *y);
 } npgru_form_int8;
 
-extern const npgru_form_int8 npgru_int8_plain, npgru_int8_avx2, npgru_int8_avx512;
+extern const npgru_form_int8 npgru_int8_plain, npgru_int8_neon, npgru_int8_avx2, npgru_int8_avx512;
 int32_t npgru_has_avx512(void);          /* 1 if this processor and operating system run the AVX-512 form, else 0 */
 
 /* An operator, ready to run. */

@@ -42,8 +42,8 @@ typedef struct {
 
 typedef struct npgru_int8_network npgru_int8_network;
 
-/* Forms of the kernels: portable C; AVX2; AVX-512 with VNNI. */
-typedef enum { NPGRU_PLAIN, NPGRU_AVX2, NPGRU_AVX512 } npgru_int8_form;
+/* Forms of the kernels: portable C; NEON of 64-bit Arm; AVX2; AVX-512 with VNNI. */
+typedef enum { NPGRU_PLAIN, NPGRU_NEON, NPGRU_AVX2, NPGRU_AVX512 } npgru_int8_form;
 int32_t npgru_int8_runs(int32_t form);   /* 1 if this processor and operating system run it, else 0 */
 
 /* Packs a network for clips (T, M); the first operator is NPGRU_INT8_FEATURES, and each reads what the one before wrote.
