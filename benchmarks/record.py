@@ -4,14 +4,19 @@ Columns: date, commit, cpu, compiler, python, numpy, benchmark, median_s, iqr_s,
 """
 import csv
 import json
+import platform
 import subprocess
 import sys
 import tempfile
+from datetime import date
 from pathlib import Path
 
 import numpy as np
 
+from npgru import machine
+
 FOLDER = Path(__file__).resolve().parent
+RESULTS = FOLDER / "results.csv"
 COLUMNS = ["date", "commit", "cpu", "compiler", "python", "numpy", "benchmark", "median_s", "iqr_s", "rounds", "figure"]
 
 
@@ -23,16 +28,28 @@ def output_of(*command):
         return ""
 
 
-def rows(report):
-    """The rows of one pytest-benchmark report."""
-    machine = report["machine_info"]
-    about = {"date": report["datetime"][:10], "commit": output_of("git", "rev-parse", "--short", "HEAD"),
-             "cpu": machine["cpu"].get("brand_raw", machine["processor"]), "compiler": output_of("cc", "--version"),
-             "python": machine["python_version"], "numpy": np.__version__}
-    for benchmark in report["benchmarks"]:
-        stats = benchmark["stats"]
-        yield {**about, "benchmark": benchmark["name"], "median_s": f"{stats['median']:.6g}", "iqr_s": f"{stats['iqr']:.3g}",
-               "rounds": stats["rounds"], "figure": " ".join(f"{k}={v}" for k, v in benchmark["extra_info"].items())}
+def about():
+    """The columns that say when, of what and on what was measured."""
+    return {"date": date.today().isoformat(), "commit": output_of("git", "rev-parse", "--short", "HEAD"),
+            "cpu": machine.processor(), "compiler": output_of("cc", "--version"), "python": platform.python_version(),
+            "numpy": np.__version__}
+
+
+def row(name, median_s, iqr_s, rounds, figure):
+    """One measurement."""
+    return {**about(), "benchmark": name, "median_s": f"{median_s:.6g}", "iqr_s": f"{iqr_s:.3g}", "rounds": rounds,
+            "figure": " ".join(f"{key}={value}" for key, value in figure.items())}
+
+
+def append(rows):
+    """Rows of `row` to the end of results.csv."""
+    first = not RESULTS.exists()
+    with open(RESULTS, "a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        if first:
+            writer.writeheader()
+        writer.writerows(rows)
+    print(f"{len(rows)} rows appended to {RESULTS}")
 
 
 def main():
@@ -42,15 +59,8 @@ def main():
                                  f"--benchmark-json={report}", *sys.argv[1:]]).returncode
         if status:
             return status
-        new = list(rows(json.loads(report.read_text(encoding="utf-8"))))
-    results = FOLDER / "results.csv"
-    first = not results.exists()
-    with open(results, "a", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
-        if first:
-            writer.writeheader()
-        writer.writerows(new)
-    print(f"{len(new)} rows appended to {results}")
+        benchmarks = json.loads(report.read_text(encoding="utf-8"))["benchmarks"]
+    append([row(b["name"], b["stats"]["median"], b["stats"]["iqr"], b["stats"]["rounds"], b["extra_info"]) for b in benchmarks])
     return 0
 
 

@@ -63,6 +63,7 @@ The map; a module imports only modules above it:
     bench_layers    where the time of a training step goes, layer by layer
     bench_int8      the speed of the integer network: microseconds a clip, beside other runtimes
     figures         arrays and words -> matplotlib figures, the same bytes every time
+    bench_scale     cost against work: time a clip and memory for more and more clips
     evidence        a run and its clips -> every stage scored, the hardest clips, the curves
     report          evidence and figures -> report.html
     commands        one module a command: its arguments, and the call of what does the work; no maths

@@ -70,7 +70,7 @@ class Stopwatch:
 
 def measured(network_name: str, backend: Backend, n_clips: int) -> tuple[Bench, Stopwatch, np.ndarray, float]:
     """An epoch -> the bench, the stopwatch, seconds (threads, layers + 2, 2) of the network, seconds of all."""
-    bench = bench_train.start(network_name, backend, bench_train.features_like_real_ones(n_clips, np.random.default_rng(7)))
+    bench = bench_train.start(bench_train.NETWORKS[network_name](), backend, bench_train.clips_like_real_ones(n_clips))
     if isinstance(bench.network, NumpyNetwork):
         bench.network = MeasuredNumpyNetwork(bench.layers)
     seconds = np.zeros((bench.network.threads, len(bench.network.names) + 2, 2))
@@ -80,7 +80,7 @@ def measured(network_name: str, backend: Backend, n_clips: int) -> tuple[Bench, 
         bench.network.measure(seconds)
         watch = Stopwatch(bench.network, bench_train.cross_entropy)
         bench.network, bench.objective = watch, Objective(watch.loss)
-        return bench, watch, seconds, bench.epoch()
+        return bench, watch, seconds, bench.epoch()[1]
 
 
 def operations(bench: Bench, names: list[str]) -> dict[str, np.ndarray]:

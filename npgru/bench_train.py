@@ -1,6 +1,8 @@
 """The speed of training: samples a second of the real loop (batches, forward, loss, backward, Adam), without augmentation."""
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from time import perf_counter
 
 import numpy as np
@@ -9,7 +11,8 @@ from threadpoolctl import threadpool_limits
 from . import loss, machine, model
 from .augment import AugmentConfig
 from .backend import Backend, NumpyNetwork
-from .train import Objective, State, TrainConfig, TrainingData, fresh_state, train_epoch
+from .feature_rows import room_for
+from .train import Objective, State, TrainConfig, TrainingData, state_from, train_epoch
 
 CLIP_SHAPE = (84, 32)
 N_CLIPS, N_RUNS = 3584, 5
@@ -27,17 +30,19 @@ class Bench:
     objective: Objective
     rng: np.random.Generator
 
-    def epoch(self) -> float:
-        """One epoch of the loop; returns its seconds."""
+    def epoch(self) -> tuple[float, float]:
+        """One epoch of the loop -> its mean loss and its seconds."""
         began = perf_counter()
-        train_epoch(self.network, self.state, self.data, CONFIG, self.objective, 0.0, self.rng)
-        return perf_counter() - began
+        mean_loss = train_epoch(self.network, self.state, self.data, CONFIG, self.objective, 0.0, self.rng)
+        return mean_loss, perf_counter() - began
 
 
-def features_like_real_ones(n_clips: int, rng: np.random.Generator) -> TrainingData:
-    """uint16 (N, 84, 32) in the range of real clips, every other one a target."""
-    x, y = rng.integers(200, 800, (n_clips, *CLIP_SHAPE), dtype=np.uint16), np.arange(n_clips) % 2
-    return TrainingData(x, y, x[:0], y[:0])
+def clips_like_real_ones(n_clips: int, seed: int = 7) -> TrainingData:
+    """Features uint16 (N, 84, 32) in the range of real clips, many of them in a file; every other clip is a target."""
+    x, rng = room_for(n_clips, CLIP_SHAPE, Path(tempfile.gettempdir())), np.random.default_rng(seed)
+    for k in range(n_clips):
+        x[k] = rng.integers(200, 800, CLIP_SHAPE, dtype=np.uint16)
+    return TrainingData(x, np.arange(n_clips) % 2, x[:0], np.zeros(0, int))
 
 
 def cross_entropy(x, logits, y):
@@ -45,12 +50,12 @@ def cross_entropy(x, logits, y):
     return loss.cross_entropy(logits, y, np.ones(2, np.float32))
 
 
-def start(network_name: str, backend: Backend, data: TrainingData, seed: int = 0) -> Bench:
-    """Fresh weights of the teacher or the student."""
-    rng = np.random.default_rng(seed)
-    layers = model.build(NETWORKS[network_name](), CLIP_SHAPE[1])
-    state = fresh_state(layers, rng)
-    network = backend.network(layers, CLIP_SHAPE, CONFIG.batch_size)
+def start(config: model.NetworkConfig, backend: Backend, data: TrainingData, weights: dict | None = None) -> Bench:
+    """A network ready to train: with weights {"layer/weight": array}, or seeded ones."""
+    rng = np.random.default_rng(0)
+    layers = model.build(config, CLIP_SHAPE[1])
+    seeded, stats = model.init(layers, rng)
+    state, network = state_from(weights or seeded, stats), backend.network(layers, CLIP_SHAPE, CONFIG.batch_size)
     state.weights, state.adam_m, state.adam_v = (network.own(a) for a in (state.weights, state.adam_m, state.adam_v))
     return Bench(layers, network, state, data, Objective(cross_entropy), rng)
 
@@ -68,12 +73,11 @@ def measure(network_name: str, backend: Backend, n_clips: int = N_CLIPS, n_runs:
 
     progress   such as tqdm, around the runs
     """
-    rng = np.random.default_rng(7)
-    warm_up = start(network_name, backend, features_like_real_ones(-(-n_clips // 4), rng))
-    bench = start(network_name, backend, features_like_real_ones(n_clips, rng))
+    warm_up = start(NETWORKS[network_name](), backend, clips_like_real_ones(-(-n_clips // 4)))
+    bench = start(NETWORKS[network_name](), backend, clips_like_real_ones(n_clips))
     with threadpool_limits(1):                                                        # as the loop has it
         warm_up.epoch()
-        runs = [n_clips / bench.epoch() for _ in progress(range(n_runs), desc="epochs", unit="epoch")]
+        runs = [n_clips / bench.epoch()[1] for _ in progress(range(n_runs), desc="epochs", unit="epoch")]
     median = float(np.median(runs))
     return {"samples_per_s": round(median, 1), "spread": round((max(runs) - min(runs)) / median, 4),
             "runs": [round(run, 1) for run in runs], "ms_per_step": round(1e3 * CONFIG.batch_size / median, 4),

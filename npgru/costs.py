@@ -27,12 +27,12 @@ def kernel_size(layer: Layer) -> int:
     return sum(math.prod(shape) for key, shape in layer.shapes.items() if key in ("w", "u"))
 
 
-def places_of(layers: list[Layer], n_frames: int, n_mels: int):
-    """Each layer of one clip, x (T, M), with the places (frames x bands) of its output and the numbers of its input.
+def places_of(layers: list[Layer], n_frames: int, n_mels: int, n_channels: int = 1):
+    """Each layer of one clip, x (T, M) or (T, M, C), with the places (frames x bands) of its output and the numbers of its input.
 
     conv2d's stride, the pool over bands, the stack and the mean over time change the number of places, nothing else does.
     """
-    n, C = [n_frames, n_mels], 1
+    n, C = [n_frames, n_mels], n_channels
     for layer in layers:
         size = math.prod(n) * C
         if layer.kind == "conv2d":
@@ -56,22 +56,27 @@ ELEMENTWISE = {"scale": (1, 1), "batchnorm": (7, 10), "relu6": (2, 1), "relu": (
                "mean_time": (1, 1)}
 
 
-def step_operations(layers: list[Layer], n_frames: int, n_mels: int) -> dict[str, tuple[int, int]]:
-    """{layer's name: floating-point operations of a training step a clip, forward and backward}, x (T, M).
+def layer_operations(layer: Layer, places: int, size: int) -> tuple[int, int]:
+    """Floating-point operations of a layer a clip, forward and backward, as places_of has it.
 
         forward   2 · multiply-adds
-        backward  the same for dx, and the same for dw       no dx where no layer before has weights
+        backward  the same for dx, and the same for dw
 
     What the equations need, not how often an implementation does it; the GRU's gates are left out beside its kernels.
     """
-    operations, has_weights = {}, False
+    if kernel := kernel_size(layer):
+        return 2 * places * kernel, 4 * places * kernel
+    forward, backward = ELEMENTWISE.get(layer.kind, (0, 0))
+    return forward * size, backward * size
+
+
+def step_operations(layers: list[Layer], n_frames: int, n_mels: int) -> dict[str, tuple[int, int]]:
+    """{layer's name: layer_operations} of a training step a clip, x (T, M); no dx where no layer before has weights."""
+    operations, before = {}, False
     for layer, places, size in places_of(layers, n_frames, n_mels):
-        if kernel := kernel_size(layer):
-            operations[layer.name] = 2 * places * kernel, 2 * places * kernel * (1 + has_weights)
-        else:
-            forward, backward = ELEMENTWISE.get(layer.kind, (0, 0))
-            operations[layer.name] = forward * size, backward * size * has_weights
-        has_weights |= bool(layer.shapes)
+        forward, backward = layer_operations(layer, places, size)
+        operations[layer.name] = forward, backward if before else backward // 2 if layer.shapes else 0
+        before |= bool(layer.shapes)
     return operations
 
 

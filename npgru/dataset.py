@@ -53,7 +53,7 @@ def load_features(clips: Sequence[Clip], front_end: FrontEnd, clip_s: float = 2.
     def one(clip):
         return _clip_features(clip, front_end, slice_samples, cache)
 
-    with closing(_in_order(one, clips, threads)) as outcomes:
+    with closing(in_order(one, clips, threads)) as outcomes:
         shown = progress(outcomes, total=len(clips), desc="features", unit="clip") if progress else outcomes
         for outcome, clip in zip(shown, clips):
             if isinstance(outcome, AudioError):
@@ -74,7 +74,7 @@ def load_features(clips: Sequence[Clip], front_end: FrontEnd, clip_s: float = 2.
     return Loaded(part(x, slice(len(kept))), kept, problems)
 
 
-def _in_order(work, items, threads):
+def in_order(work, items, threads):
     """work(item) of each item, in their order, in `threads` threads; stops promptly when closed."""
     if threads == 1:
         yield from map(work, items)

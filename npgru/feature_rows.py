@@ -7,7 +7,7 @@ from threading import Lock
 
 import numpy as np
 
-IN_MEMORY_BYTES = 1 << 26           # 12 483 clips of 84 x 32
+IN_MEMORY_BYTES = 1 << 25           # 6 241 clips of 84 x 32
 BLOCK = 4096                        # clips, 22 MB
 
 

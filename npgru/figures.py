@@ -225,3 +225,22 @@ def intervals(rows: dict):
     axes.grid(axis="x", color="#e5e5e5", linewidth=0.8)
     axes.tick_params(axis="y", length=0)
     return figure
+
+
+def scale(work: dict):
+    """{label: (clips (E,), us a clip (E,), peak memory bytes (E,))}: cost against work, time above and memory below."""
+    figure, (above, below) = new_figure(4.6, 2)
+    for (label, (n_clips, us, peak)), (colour, line, marker) in zip(work.items(), LINES):
+        settings = {"color": colour, "linestyle": line, "marker": marker, "markersize": 6, "clip_on": False}
+        above.plot(n_clips, us, **settings)
+        above.annotate(f"{us[-1]:.3g}", (n_clips[-1], us[-1]), (7, 0), textcoords="offset points", va="center", color=colour,
+                       annotation_clip=False)
+        below.plot(n_clips, np.asarray(peak) / 1e6, label=label, **settings)
+    above.set(xscale="log", yscale="log", ylabel="time (µs a clip)")
+    above.set_ylim(above.get_ylim()[0] / 1.5, above.get_ylim()[1] * 1.5)
+    below.set(ylabel="peak memory (MB)", xlabel="clips of 2 s", ylim=(0, 1.15 * below.get_ylim()[1]))
+    for axes in (above, below):
+        axes.grid(axis="y", color="#e5e5e5", linewidth=0.8)
+        axes.minorticks_off()
+    figure.legend(*below.get_legend_handles_labels(), loc="outside lower left", ncols=1)
+    return figure

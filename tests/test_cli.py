@@ -16,7 +16,7 @@ from runs import npgru
 from tolerances import AP_ABS_ERROR, SOFTMAX_S8_ERROR
 
 COMMANDS = ["train", "evaluate", "report", "export", "segments", "review", "calibrate", "features", "synth", "bench train",
-            "bench int8"]
+            "bench int8", "bench scale"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -35,7 +35,7 @@ def test_help_imports_neither_numpy_nor_any_other_library():
 
 @pytest.mark.parametrize("args", [[], ["sing"], ["train", "--threads", "0"], ["train", "--seed", "-1"], ["synth"],
                                   ["train", "--stages", "teacher,dance"], ["features", "x.wav"], ["evaluate", "run"],
-                                  ["bench"], ["bench", "train", "--clips", "0"]])
+                                  ["bench"], ["bench", "train", "--clips", "0"], ["bench", "scale", "--work", "training,dance"]])
 def test_wrong_use_exits_with_2(args, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(args)

@@ -58,7 +58,7 @@ def test_threads_read_at_the_same_time(pair):
 
 
 def test_few_clips_are_in_memory_and_a_folder_that_cannot_be_written_is_done_without(tmp_path, monkeypatch):
-    assert isinstance(room_for(12_483, (84, 32), tmp_path / "none"), np.ndarray) and not (tmp_path / "none").exists()
+    assert isinstance(room_for(6_241, (84, 32), tmp_path / "none"), np.ndarray) and not (tmp_path / "none").exists()
     monkeypatch.setattr(feature_rows, "IN_MEMORY_BYTES", 100)
     (tmp_path / "file").write_text("no folder")
     rows = room_for(20, (3, 2), tmp_path / "file")
@@ -80,7 +80,7 @@ def test_a_run_on_rows_has_the_bytes_of_a_run_in_memory(corpus, finished, tmp_pa
         memory, file = ((run / "checkpoints" / f"{product}.npz").read_bytes() for run in (finished, tmp_path / "run"))
         assert memory == file
     scores = []
-    for limit in (0, 1 << 26):
+    for limit in (0, 1 << 25):
         monkeypatch.setattr(feature_rows, "IN_MEMORY_BYTES", limit)
         for stage in ("teacher", "quantised"):
             capsys.readouterr()

@@ -1,8 +1,8 @@
-"""PyTorch's twin of one training step: python torch_step.py STEP.npz [--threads N] [--plain].
+"""PyTorch's twin of npgru's training: python torch_step.py STEP.npz [--threads N] [--runs N] [--plain].
 
-STEP.npz is what compare_train_step.py writes: weights, a batch, and the numbers of the network. Prints JSON: the loss
-without dropout before and after one step, and the milliseconds of every timed step. --plain: PyTorch's default memory
-format and Adam instead of channels_last and the fused one, which are faster.
+STEP.npz is what compare_training.py writes: weights, clips, and the numbers of the network. Prints JSON: the loss without
+dropout before and after one step, and samples a second of every epoch, after one that is not counted. --plain: PyTorch's
+default memory format and Adam instead of channels_last and the fused one, which are faster.
 """
 import argparse
 import json
@@ -62,15 +62,12 @@ class Twin(nn.Module):
         return self.classes(F.relu(self.dense(self.dropout(y).mean(dim=1))))
 
 
-def build(path, plain, dropout=None):
-    """The twin, its optimiser, and the batch."""
-    arrays = dict(np.load(path))
-    about = json.loads(arrays.pop("about").tobytes())
-    x, y = torch.tensor(arrays.pop("x")), torch.tensor(arrays.pop("y"))
-    net = Twin(arrays, {**about, "dropout": about["dropout"] if dropout is None else dropout})
+def build(p, about, plain, dropout):
+    """The twin and its optimiser."""
+    net = Twin(p, {**about, "dropout": dropout})
     if not plain:
         net = net.to(memory_format=torch.channels_last)
-    return net, torch.optim.Adam(net.parameters(), lr=1e-3, eps=1e-7, fused=not plain), x, y
+    return net, torch.optim.Adam(net.parameters(), lr=1e-3, eps=1e-7, fused=not plain)
 
 
 def step(net, optimiser, x, y):
@@ -81,22 +78,31 @@ def step(net, optimiser, x, y):
     return loss
 
 
+def epoch(net, optimiser, x, y, batch_size):
+    """All clips in a new order; returns seconds."""
+    began = time.perf_counter()
+    for rows in torch.randperm(len(x)).split(batch_size):
+        step(net, optimiser, x[rows], y[rows]).item()                        # the loss is looked at, as in npgru's loop
+    return time.perf_counter() - began
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("step")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--steps", type=int, default=60)
+    parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--plain", action="store_true")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    check = build(args.step, args.plain, dropout=0.0)
-    losses = [step(*check).item() for _ in range(2)]
-    net, ms = build(args.step, args.plain), []
-    for _ in range(args.steps + 10):
-        start = time.perf_counter()
-        step(*net)
-        ms.append(1e3 * (time.perf_counter() - start))
-    print(json.dumps({"losses": losses, "ms": ms[10:]}))
+    arrays = dict(np.load(args.step))
+    about = json.loads(arrays.pop("about").tobytes())
+    x, y = torch.tensor(arrays.pop("x").astype(np.float32)), torch.tensor(arrays.pop("y"))
+    n = about["batch_size"]
+    check = build(arrays, about, args.plain, 0.0)
+    losses = [step(*check, x[:n], y[:n]).item() for _ in range(2)]
+    net = build(arrays, about, args.plain, about["dropout"])
+    seconds = [epoch(*net, x, y, n) for _ in range(args.runs + 1)][1:]
+    print(json.dumps({"losses": losses, "samples_per_s": [len(x) / s for s in seconds], "version": f"PyTorch {torch.__version__}"}))
 
 
 if __name__ == "__main__":

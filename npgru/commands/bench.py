@@ -1,8 +1,12 @@
 """npgru bench."""
+import argparse
 import os
+from pathlib import Path
 
 from .options import PRODUCTS, add_command, positive
 from .terminal import progress_bar
+
+WORKS = ("features", "training", "inference")                # bench_scale.RUNS, whose import costs time
 
 
 def run_train(args) -> int:
@@ -38,12 +42,33 @@ def run_int8(args) -> int:
     return 0
 
 
+def run_scale(args) -> int:
+    import json
+
+    from .. import bench_scale
+    if args.plot:
+        bench_scale.check_plot(Path(args.plot))
+    table = bench_scale.measure(args.work, args.largest, args.threads, progress_bar)
+    if args.plot:
+        bench_scale.write_plot(Path(args.plot), table)
+    print(json.dumps(table, indent=2) if args.json else bench_scale.as_text(table))
+    return 0
+
+
+def works(text: str) -> list[str]:
+    """Comma-separated works of bench_scale, for argparse."""
+    if unknown := [name for name in text.split(",") if name not in WORKS]:
+        raise argparse.ArgumentTypeError(f"found {unknown[0]!r}; accepted: {', '.join(WORKS)}")
+    return [name for name in WORKS if name in text.split(",")]
+
+
 def add(commands) -> None:
     p = commands.add_parser("bench", help="Measure how fast this machine trains and runs the networks.",
                             description="Measure how fast this machine trains and runs the networks.")
     benches = p.add_subparsers(dest="bench", required=True, metavar="WHAT")
     add_train(benches)
     add_int8(benches)
+    add_scale(benches)
 
 
 def add_train(benches) -> None:
@@ -75,3 +100,17 @@ def add_int8(benches) -> None:
     p.add_argument("--threads", type=positive, default=1, metavar="N",
                    help="of C and of other runtimes (default: %(default)s)")
     p.add_argument("--json", action="store_true", help="print one JSON object")
+
+
+def add_scale(benches) -> None:
+    p = add_command(
+        benches, "scale", run_scale, "Time a clip and peak memory for more and more clips: both should stay flat.",
+        "nothing: seeded sound and features",
+        "us a clip (the fastest run of at least 3) and the most memory, for 100, 1000, .. N clips; each in its own process",
+        "npgru bench scale --largest 10000 -o scale.svg")
+    p.add_argument("--largest", type=positive, default=100_000, metavar="N", help="clips (default: %(default)s; some minutes)")
+    p.add_argument("--work", type=works, default=list(WORKS), metavar="WHAT",
+                   help=f"some of {','.join(WORKS)} (default: all)")
+    p.add_argument("--threads", type=positive, default=os.cpu_count() or 1, metavar="N", help="(default: all cores)")
+    p.add_argument("--json", action="store_true", help="print one JSON object")
+    p.add_argument("-o", "--plot", metavar="PLOT", help="draw it, as .png or .svg")
