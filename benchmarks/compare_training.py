@@ -3,8 +3,7 @@
     python benchmarks/compare_training.py [--torch-python DIR/bin/python] [--keras-python DIR/bin/python] [--rounds 5]
 
 DIR: virtual environments with peers/requirements-torch.txt and -keras.txt; this script runs in npgru's. Before anything is
-timed, the losses before and after one step must be equal. Appends to results.csv, and writes training.json and training.svg
-(--draw: the figure alone, out of training.json).
+timed, the losses before and after one step must be equal. Appends to results.csv, and writes training.json and training.svg.
 """
 import argparse
 import json
@@ -167,13 +166,15 @@ def main():
     parser.add_argument("--keras-python")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--clips", type=int, default=bench_train.N_CLIPS)
-    parser.add_argument("--draw", action="store_true")
+    parser.add_argument("--output", type=Path, default=FOLDER, help="folder for results.csv and training.*")
+    parser.add_argument("--draw", action="store_true", help="the figure alone, out of training.json")
     args = parser.parse_args()
-    results = FOLDER / "training.json"
+    results = args.output / "training.json"
     if not args.draw:
         table = {"networks": {network: measure(args, network) for network in bench_train.NETWORKS}, "by_layer": profile()}
         results.write_text(json.dumps(table, indent=1) + "\n", encoding="utf-8")
-        record.append([row for network, found in table["networks"].items() for row in rows_of(network, found)])
+        record.append([row for network, found in table["networks"].items() for row in rows_of(network, found)],
+                      args.output / "results.csv")
     with figures.style(), rc_context({"svg.fonttype": "none"}):                # text as text: a fifth of the bytes
         figure = draw(json.loads(results.read_text(encoding="utf-8")))
         results.with_suffix(".svg").write_bytes(figures.encoded(figure, "svg"))

@@ -16,7 +16,6 @@ import numpy as np
 from npgru import machine
 
 FOLDER = Path(__file__).resolve().parent
-RESULTS = FOLDER / "results.csv"
 COLUMNS = ["date", "commit", "cpu", "compiler", "python", "numpy", "benchmark", "median_s", "iqr_s", "rounds", "figure"]
 
 
@@ -41,15 +40,15 @@ def row(name, median_s, iqr_s, rounds, figure):
             "figure": " ".join(f"{key}={value}" for key, value in figure.items())}
 
 
-def append(rows):
-    """Rows of `row` to the end of results.csv."""
-    first = not RESULTS.exists()
-    with open(RESULTS, "a", newline="", encoding="utf-8") as file:
+def append(rows, results=FOLDER / "results.csv"):
+    """Rows of `row` to the end of a file."""
+    first = not results.exists()
+    with open(results, "a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
         if first:
             writer.writeheader()
         writer.writerows(rows)
-    print(f"{len(rows)} rows appended to {RESULTS}")
+    print(f"{len(rows)} rows appended to {results}")
 
 
 def main():

@@ -115,7 +115,8 @@ def as_text(table: dict) -> str:
     return "\n".join(lines)
 
 
-LABELS = {"features": "features of sound, C", "training": "training, an epoch of the teacher", "inference": "inference, the student's integers"}
+LABELS = {"features": "features of 2 s of sound", "training": "training: an epoch of the teacher",
+          "inference": "inference: the student in integers"}
 
 
 def write_plot(path: Path, table: dict) -> None:
@@ -123,7 +124,7 @@ def write_plot(path: Path, table: dict) -> None:
     kind = check_plot(path)
     from . import figures
     from .checkpoint import write_atomically
-    columns = {f"{LABELS[work]}": [[row[name] for row in rows] for name in ("n_clips", "us_per_clip", "peak_memory_bytes")]
+    columns = {LABELS[work]: [[row[name] for row in rows] for name in ("n_clips", "us_per_clip", "peak_memory_bytes")]
                for work, rows in table["work"].items()}
     with figures.style():
         content = figures.encoded(figures.scale(columns), kind)

@@ -233,7 +233,7 @@ def scale(work: dict):
     for (label, (n_clips, us, peak)), (colour, line, marker) in zip(work.items(), LINES):
         settings = {"color": colour, "linestyle": line, "marker": marker, "markersize": 6, "clip_on": False}
         above.plot(n_clips, us, **settings)
-        above.annotate(f"{us[-1]:.3g}", (n_clips[-1], us[-1]), (7, 0), textcoords="offset points", va="center", color=colour,
+        above.annotate(f"{us[-1]:.0f}", (n_clips[-1], us[-1]), (7, 0), textcoords="offset points", va="center", color=colour,
                        annotation_clip=False)
         below.plot(n_clips, np.asarray(peak) / 1e6, label=label, **settings)
     above.set(xscale="log", yscale="log", ylabel="time (µs a clip)")
@@ -242,5 +242,7 @@ def scale(work: dict):
     for axes in (above, below):
         axes.grid(axis="y", color="#e5e5e5", linewidth=0.8)
         axes.minorticks_off()
+        for axis in (axes.xaxis, axes.yaxis):
+            axis.set_major_formatter(lambda number, _: f"{number:,.0f}".replace(",", "\u2009"))
     figure.legend(*below.get_legend_handles_labels(), loc="outside lower left", ncols=1)
     return figure
