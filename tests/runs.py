@@ -1,5 +1,4 @@
 """The command line as a process, and a recipe small enough for tests."""
-import shutil
 import subprocess
 import sys
 import time
@@ -18,22 +17,14 @@ def npgru(*args, **options):
 
 
 def stop(corpus, run, options, how, when):
-    """Start a training, send it a signal once `when(run)` holds; returns the process and what it printed as errors.
-
-    On a busy machine it may have finished before the signal comes: then once more, from the beginning.
-    """
-    command = [sys.executable, "-m", "npgru.cli", "train", *map(str, [corpus, "-o", run, *options])]
-    for _ in range(5):
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
-        deadline = time.monotonic() + 60
-        while not when(run) and process.poll() is None and time.monotonic() < deadline:
-            time.sleep(0.002)
-        process.send_signal(how)
-        errors = process.communicate(timeout=60)[1]
-        if process.returncode != 0:
-            break
-        shutil.rmtree(run)
-    return process, errors
+    """Start a training, send it a signal once `when(run)` holds; returns the process and what it printed as errors."""
+    process = subprocess.Popen([sys.executable, "-m", "npgru.cli", "train", *map(str, [corpus, "-o", run, *options])],
+                               stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not when(run) and process.poll() is None and time.monotonic() < deadline:
+        time.sleep(0.002)
+    process.send_signal(how)
+    return process, process.communicate(timeout=60)[1]
 
 
 def contents(folder):
