@@ -8,6 +8,8 @@ The map; a module imports only modules above it:
     features        samples -> log-mel (T, M): the fixed-point one in integers, the float one for teaching
     mp3             how long an MP3 really is
     audio           sound file -> samples at a known rate, in blocks; resampling; refusals
+    pcm             raw samples from a pipe -> samples at a known rate, in blocks
+    recorded_at     when a recording began, in UTC: names and metadata of AudioMoth and Wildlife Acoustics
     detections      detections as tables: Raven, Audacity, Kaleidoscope, CSV, parquet; and back
     voices          synthetic birds and noises, one clip each
     synth           a seeded synthetic corpus as sound files: what `npgru train` learns from when it gets no folder
@@ -52,6 +54,10 @@ The map; a module imports only modules above it:
     stages          the paper's stages: the configuration of each, and what it brings to the loop
     recipe          a run: the stages one after the other in one folder; resumes where it stopped
     detector        a run folder, a checkpoint or a .tflite file -> what scores clips
+    detect          a recording of any length -> a score for each window -> detections, in blocks
+    journal         what is finished of an archive: a line a recording
+    workers         one function of many things: here, in processes, on a dask cluster; each result once
+    archive         many recordings -> tables in one folder; resumed after a crash, the same bytes
     soundscapes     a detector on recordings with annotated calls: windows, events, false alarms an hour
     segments        detections -> the ones to listen to, each cut out of its recording
     review          detections -> one HTML page to accept or reject them, which saves the decisions

@@ -7,7 +7,7 @@ What cannot be used is refused with an `AudioError`: one line that names the fil
 import os
 import re
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -53,6 +53,7 @@ class Info:
     n_frames: int               # samples of one channel that can be read
     container: str              # libsndfile's name, such as "WAV PCM_16"
     warnings: tuple[str, ...]   # the file is used, but this should be known (a truncated file)
+    comment: str = ""           # what the recorder or a person wrote into the file
 
     @property
     def duration_s(self) -> float:
@@ -72,11 +73,11 @@ def info(path) -> Info:
     raises  AudioError if the file cannot be opened as sound, or holds no samples.
     """
     with _opened(path) as (sound, stated):
-        n_frames = stated if stated is not None else sum(len(b) for b in _mono_blocks(path, sound, None, (0, None)))
+        n_frames = stated if stated is not None else sum(len(b) for b in mono_blocks(path, sound, None, (0, None)))
         if n_frames == 0:
             raise AudioError(path, _no_samples(path))
         warnings = _cut_short(path, sound, n_frames / sound.samplerate)
-        return Info(sound.samplerate, sound.channels, n_frames, f"{sound.format} {sound.subtype}", warnings)
+        return Info(sound.samplerate, sound.channels, n_frames, f"{sound.format} {sound.subtype}", warnings, sound.comment)
 
 
 def blocks(path, sample_rate_hz: int, start_s: float = 0.0, end_s: float | None = None,
@@ -90,19 +91,24 @@ def blocks(path, sample_rate_hz: int, start_s: float = 0.0, end_s: float | None 
     raises  AudioError. Where a compressed stream is damaged, after the blocks before the damage.
     """
     with _opened(path) as (sound, stated):
-        rate_hz, n = sound.samplerate, 0
-        frames = _frame_range(path, sound, stated, start_s, end_s)
-        resampler = None if rate_hz == sample_rate_hz else soxr.ResampleStream(
-            rate_hz, sample_rate_hz, 1, dtype="float32", quality="HQ")
-        for mono in chain(_mono_blocks(path, sound, stated, frames, block_s), [None]):     # None: the end
-            if resampler:
-                mono = resampler.resample_chunk(NOTHING if mono is None else mono, last=mono is None)
-            if mono is not None and len(mono):
-                n += len(mono)
-                yield mono
+        frames, n = _frame_range(path, sound, stated, start_s, end_s), 0
+        for mono in resampled(mono_blocks(path, sound, stated, frames, block_s), sound.samplerate, sample_rate_hz):
+            n += len(mono)
+            yield mono
         if n == 0:
             raise AudioError(path, f"the part from {start_s} s to {'its end' if end_s is None else f'{end_s} s'} is "
                                    f"less than one sample at {sample_rate_hz} Hz; accepted: at least 1; use a longer one")
+
+
+def resampled(monos: Iterable[np.ndarray], rate_hz: int, sample_rate_hz: int) -> Iterator[np.ndarray]:
+    """Blocks (n,) float32 at rate_hz -> blocks (n,), n >= 1, at sample_rate_hz; the same values whatever the blocks are."""
+    resampler = None if rate_hz == sample_rate_hz else soxr.ResampleStream(
+        rate_hz, sample_rate_hz, 1, dtype="float32", quality="HQ")
+    for mono in chain(monos, [None]):                                                      # None: the end
+        if resampler:
+            mono = resampler.resample_chunk(NOTHING if mono is None else mono, last=mono is None)
+        if mono is not None and len(mono):
+            yield mono
 
 
 def read(path, sample_rate_hz: int, start_s: float = 0.0, end_s: float | None = None) -> np.ndarray:
@@ -223,7 +229,7 @@ def _frame_range(path, sound, stated, start_s, end_s):
     return start, stated if end is None else end if stated is None else min(end, stated)
 
 
-def _mono_blocks(path, sound, stated, frames, block_s=1.0):
+def mono_blocks(path, sound, stated, frames, block_s=1.0):
     """Frames start to end (None: all there are) of an open file -> (n,) float32, mean of the channels."""
     start, end = frames
     n_block = int(max(1, min(block_s * sound.samplerate, MAX_BLOCK_VALUES // sound.channels)))
@@ -275,7 +281,7 @@ def _cut_short(path, sound, there_s):
 
 
 def _no_samples(path):
-    n_bytes = os.path.getsize(path)
+    n_bytes = os.path.getsize(path) if os.path.isfile(path) else 0                        # "-": standard input
     hint = ("record it again, or remove it" if n_bytes < 4096 else f"it has {n_bytes} bytes, so the recorder may have "
             "stopped before it wrote the length; repair the header, for example with: sox --ignore-length in.wav out.wav")
     return f"holds no samples (0 s); accepted: at least 1 sample; {hint}"

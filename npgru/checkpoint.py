@@ -38,8 +38,11 @@ class Model:
     clip_s: float
 
 
-def write_atomically(path: Path, write) -> None:
-    """Call write(binary file) on a temporary neighbour, then rename it to path: all of the file or none of it."""
+def write_atomically(path: Path, write, durable: bool = True) -> None:
+    """Call write(binary file) on a temporary neighbour, then rename it to path: all of the file or none of it.
+
+    durable     it is on the disk when this returns (5 ms); otherwise a power cut, but no kill, may leave an empty file
+    """
     path = Path(path)
     if not path.parent.is_dir():
         raise FileNotFoundError(f"{path}: there is no folder {path.parent}; create it, or write somewhere else")
@@ -48,7 +51,8 @@ def write_atomically(path: Path, write) -> None:
         with open(temporary, "wb") as file:
             write(file)
             file.flush()
-            os.fsync(file.fileno())
+            if durable:
+                os.fsync(file.fileno())
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)

@@ -5,16 +5,16 @@ import sys
 import warnings
 
 from . import __version__
-from .commands import bench, calibrate, evaluate, export, features, report, review, segments, synth, train
+from .commands import bench, calibrate, detect, evaluate, export, features, report, review, segments, synth, train
 from .commands.terminal import note
 
-COMMANDS = (train, evaluate, report, export, segments, review, calibrate, features, synth, bench)
+COMMANDS = (train, evaluate, detect, report, export, segments, review, calibrate, features, synth, bench)
 
 
 def parser() -> argparse.ArgumentParser:
     """All commands."""
     top = argparse.ArgumentParser(prog="npgru", description="The MobileGRU bird-call detector: train it on a folder of "
-                                  "sound files, and score it.",
+                                  "sound files, score it, find its bird in hours of sound.",
                                   epilog="npgru COMMAND --help tells what goes in, what comes out, and an example.")
     top.add_argument("--version", action="version", version=f"npgru {__version__}")
     commands = top.add_subparsers(dest="command", required=True, metavar="COMMAND")

@@ -91,7 +91,7 @@ def read_folder(root: Path) -> Found:
     for folder in folders:
         if splits.get(folder):
             _read_classes(root, folder, splits[folder], found)
-        elif n := len(_sound_files(folder, Counter(), found)):
+        elif n := len(sound_files(folder, Counter(), found)):
             found.problems.append(Problem(folder, f"{n} sound file(s) in a folder that is no split; accepted: "
                                           f"{ACCEPTED_SPLITS}, each with class folders; rename or move it"))
     return found
@@ -106,7 +106,7 @@ def _read_classes(root, folder, split, found):
         if inside:
             raise DatasetError(f"{printable(class_folder)}: holds the split folder {inside[0]!r}; accepted: class "
                                f"folders in split folders ({ACCEPTED_SPLITS}); give that one, or move the splits out")
-        paths = _sound_files(class_folder, other, found)
+        paths = sound_files(class_folder, other, found)
         if not paths:
             found.notices.append(f"{printable(class_folder)}: holds no sound files")
         for path in paths:
@@ -142,7 +142,7 @@ def _report_loose(folder, found, accepted):
                                       f"{printable(loose[0])}, were left out; accepted: {accepted}; move them"))
 
 
-def _sound_files(folder, other, found):
+def sound_files(folder, other, found):
     """Names of sound files below a folder, at any depth, sorted. Suffixes of all other files are counted in `other`."""
     paths, seen = [], set()
 

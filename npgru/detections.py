@@ -141,7 +141,7 @@ LINES = {"table": _raven_lines, "audacity": _audacity_lines, "csv": _csv_lines, 
 
 def _write_parquet(file, recordings, about):
     """The columns of the CSV, a null where a start in UTC is not known."""
-    pyarrow, parquet = _pyarrow()
+    pyarrow, parquet = pyarrow_modules()
     schema = pyarrow.schema([(name, pyarrow.float64() if name in ("Start (s)", "End (s)", "Confidence") else pyarrow.string())
                              for name in CSV_COLUMNS] + [(UTC_COLUMN, pyarrow.string())] * about.utc)
     with parquet.ParquetWriter(file, schema) as writer:
@@ -160,7 +160,8 @@ def _table(pyarrow, rows, schema):
     return pyarrow.table([pyarrow.array(column, field.type) for column, field in zip(columns, schema)], schema=schema)
 
 
-def _pyarrow():
+def pyarrow_modules():
+    """pyarrow and pyarrow.parquet. raises DetectionsError, which says how to install it"""
     try:
         import pyarrow
         import pyarrow.parquet
@@ -204,7 +205,7 @@ def _tables_of(folder):
 
 
 def _read_parquet(path):
-    _, parquet = _pyarrow()
+    _, parquet = pyarrow_modules()
     try:
         table = parquet.read_table(path)
     except (OSError, ValueError) as error:                  # pyarrow's errors are of these two

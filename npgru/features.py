@@ -24,8 +24,10 @@ def to_int16(samples: np.ndarray) -> np.ndarray:
     samples = np.asarray(samples)
     if not np.issubdtype(samples.dtype, np.floating):
         raise ValueError(f"samples are {samples.dtype}; accepted: floating point, full scale 1")
-    scaled = np.nan_to_num(np.float32(32767) * samples.astype(np.float32), nan=0.0)
-    return np.trunc(np.clip(scaled, -32768, 32767)).astype(np.int16)
+    scaled = np.clip(np.float32(32767) * samples.astype(np.float32), -32768, 32767)
+    if np.isnan(scaled).any():
+        scaled = np.nan_to_num(scaled, nan=0.0)
+    return scaled.astype(np.int16)                          # a cast to integers truncates
 
 
 def loudest_slice_bounds(n_samples: int, peak: int, slice_len: int) -> tuple[int, int]:

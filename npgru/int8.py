@@ -53,6 +53,10 @@ class IntegerModel:
         """The network packed for this processor, when it is first asked for; only where the kernels are built."""
         return HostNetwork(self.operators)
 
+    def __getstate__(self):
+        """For other processes: without `host`, which belongs to this one."""
+        return {name: value for name, value in vars(self).items() if name != "host"}
+
 
 def freeze(trained: Model, state_bits: int = 16) -> IntegerModel:
     """A model whose layers are those of compress.quantisable -> integers.

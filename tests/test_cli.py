@@ -9,14 +9,14 @@ import pytest
 import soundfile
 from sklearn.metrics import average_precision_score
 
-from npgru import cli, import_tflite, recipe
-from npgru.commands import options
+from npgru import cli, detections, import_tflite, pcm, recipe
+from npgru.commands import detect, options
 from npgru.features import FrontEnd, log_mel, loudest_slice, to_int16
 from runs import npgru
 from tolerances import AP_ABS_ERROR, SOFTMAX_S8_ERROR
 
-COMMANDS = ["train", "evaluate", "report", "export", "segments", "review", "calibrate", "features", "synth", "bench train",
-            "bench int8", "bench scale"]
+COMMANDS = ["train", "evaluate", "detect", "report", "export", "segments", "review", "calibrate", "features", "synth",
+            "bench train", "bench int8", "bench scale"]
 
 
 @pytest.mark.parametrize("command", COMMANDS)
@@ -35,7 +35,10 @@ def test_help_imports_neither_numpy_nor_any_other_library():
 
 @pytest.mark.parametrize("args", [[], ["sing"], ["train", "--threads", "0"], ["train", "--seed", "-1"], ["synth"],
                                   ["train", "--stages", "teacher,dance"], ["features", "x.wav"], ["evaluate", "run"],
-                                  ["bench"], ["bench", "train", "--clips", "0"], ["bench", "scale", "--work", "training,dance"]])
+                                  ["bench"], ["bench", "train", "--clips", "0"], ["bench", "scale", "--work", "training,dance"],
+                                  ["detect", "x.wav", "-m", "run"], ["detect", "x.wav", "-m", "run", "-o", "o", "--min_conf", "2"],
+                                  ["detect", "x.wav", "-m", "run", "-o", "o", "--overlap", "-1"],
+                                  ["detect", "x.wav", "-m", "run", "-o", "o", "--rtype", "xls"]])
 def test_wrong_use_exits_with_2(args, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.main(args)
@@ -61,6 +64,16 @@ def test_a_failure_is_one_line_and_exits_with_1(args, says, tmp_path, capsys):
     errors = capsys.readouterr().err
     assert errors.count("\n") == 1 and errors.startswith("npgru: error: ") and says in errors
     assert not list(tmp_path.iterdir())                               # and nothing half-written
+
+
+@pytest.mark.parametrize("inputs", [["-"], ["x.wav", "--rate", "16000"], ["x.wav", "-", "--rate", "16000"], ["-", "-", "--rate", "9"]])
+def test_standard_input_goes_with_a_rate_and_alone(inputs, capsys):
+    assert cli.main(["detect", *inputs, "-m", "run", "-o", "out"]) == 2
+    assert capsys.readouterr().err.startswith("npgru: error: '-' reads raw samples")
+
+
+def test_formats_and_encodings_are_those_of_the_modules():
+    assert detect.KINDS == tuple(detections.ENDINGS) and detect.ENCODINGS == tuple(pcm.ENCODINGS)
 
 
 def test_stages_and_products_are_those_of_the_recipe():

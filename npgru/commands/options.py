@@ -14,7 +14,26 @@ def positive(text: str) -> int:
     return int(text)
 
 
-def seed_number(text: str) -> int:
+def probability(text: str) -> float:
+    """A number from 0 to 1, for argparse."""
+    return _number(text, 1.0, "a number from 0 to 1")
+
+
+def non_negative(text: str) -> float:
+    """A number of at least 0, for argparse."""
+    return _number(text, float("inf"), "a number of at least 0")
+
+
+def _number(text, high, accepted):
+    try:
+        if 0 <= float(text) <= high and float(text) != float("inf"):
+            return float(text)
+    except ValueError:
+        pass
+    raise argparse.ArgumentTypeError(f"found {text!r}; accepted: {accepted}")
+
+
+def whole(text: str) -> int:
     """A whole number of at least 0, for argparse."""
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"found {text!r}; accepted: a whole number of at least 0")

@@ -1,7 +1,7 @@
 """npgru synth."""
 from pathlib import Path
 
-from .options import add_command, positive, seed_number
+from .options import add_command, positive, whole
 from .terminal import progress_bar
 
 
@@ -21,4 +21,4 @@ def add(commands) -> None:
         "npgru synth corpus --clips 512 --seed 1")
     p.add_argument("folder", metavar="DIR", help="new folder, or one that the same command has begun")
     p.add_argument("--clips", type=positive, default=512, metavar="N", help="training clips (default: %(default)s)")
-    p.add_argument("--seed", type=seed_number, default=0, metavar="S", help="of every random number (default: 0)")
+    p.add_argument("--seed", type=whole, default=0, metavar="S", help="of every random number (default: 0)")

@@ -2,7 +2,7 @@
 import json
 from pathlib import Path
 
-from .options import STAGES, add_command, data_options, positive, seed_number, stages
+from .options import STAGES, add_command, data_options, positive, whole, stages
 from .terminal import note, progress_bar, tell_problems
 
 
@@ -76,7 +76,7 @@ def add(commands) -> None:
     p.add_argument("--stages", type=stages, default=list(STAGES), metavar="LIST",
                    help=f"of {', '.join(STAGES)} (default: all); calibrate quantises without training; a finished one "
                    "is not repeated")
-    p.add_argument("--seed", type=seed_number, metavar="S", help="of every random number (default: 0)")
+    p.add_argument("--seed", type=whole, metavar="S", help="of every random number (default: 0)")
     p.add_argument("--from", dest="start", metavar="MODEL", help="a run folder or a checkpoint (.npz): the teacher, the student "
                    "or both begin with its weights, for fewer epochs in smaller steps (fine_tune.epochs, fine_tune.learning_rate): "
                    "for few clips of your own of the same species")
