@@ -25,7 +25,7 @@ class Corpus(NamedTuple):
 
 
 def discover(root: Path, split: str | Sequence[str] | None = None, target: str | None = None, seed: int = 0,
-             strict: bool = False) -> Corpus:
+             strict: bool = False, also: Path | str | None = None) -> Corpus:
     """The clips of a data folder or manifest.
 
     root     a folder of split folders, a folder of class folders, or a .csv file (npgru.clips)
@@ -35,6 +35,8 @@ def discover(root: Path, split: str | Sequence[str] | None = None, target: str |
     seed     where the data states no splits, recordings are dealt out about 70 : 15 : 15; the same seed and data give
              the same splits, so that `test` holds nothing of `train`
     strict   the first problem raises
+    also     a manifest of further clips of the same target, such as a review's decisions: they are in the split of their
+             recording, or in train
     raises   DatasetError
     """
     root, wanted = Path(root), _wanted(split)
@@ -48,6 +50,9 @@ def discover(root: Path, split: str | Sequence[str] | None = None, target: str |
     name = _target_name(root, sorted({clip.class_name for clip in found.clips}), target)
     clips = [replace(clip, target=int(clip.class_name == name)) for clip in found.clips]
     clips, notices, problems = _with_splits(root, clips, wanted, seed)
+    if also:
+        more = _further_clips(Path(also), clips, name)
+        clips, notices, problems = clips + more.clips, notices + more.notices, problems + more.problems
     if problems and strict:
         raise DatasetError(str(problems[0]))
     notices += _few_or_shared_recordings(root, clips)
@@ -67,6 +72,20 @@ def _with_splits(root, clips, wanted, seed):
     return Corpus([clip for clip in clips if clip.split], [], [
         Problem(clip.path, f"states no split, other clips do; accepted: {ACCEPTED_SPLITS}")
         for clip in clips if not clip.split])
+
+
+def _further_clips(path, clips, target_name):
+    """The clips of the manifest `also`: each in the split of its recording, so that nothing of validation or test is learned."""
+    found, split_of = read_manifest(path), {clip.recording: clip.split for clip in clips}
+    known = {normal(clip.class_name) for clip in clips} | NEGATIVE_NAMES
+    if unknown := sorted({clip.class_name for clip in found.clips if normal(clip.class_name) not in known}):
+        raise DatasetError(f"{printable(path)}: has the label {printable(unknown[0])}; accepted: the target "
+                           f"{printable(target_name)}, Negatives, and classes of the other data; rename it")
+    more = [replace(clip, target=int(normal(clip.class_name) == normal(target_name)),
+                    split=split_of.get(clip.recording, clip.split or "train")) for clip in found.clips]
+    counts = Counter(clip.split for clip in more)
+    told = f"{printable(path)}: {len(more)} further clips: {', '.join(f'{n} for {split}' for split, n in counts.items())}"
+    return Corpus(more, [*found.notices, told], found.problems)
 
 
 def _wanted(split):

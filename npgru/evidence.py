@@ -93,7 +93,7 @@ def gather(run: Path, data: Path | None, threads: int, progress: Callable) -> Ev
     table = read_config(run)
     root = data_folder(run, table.pop("data", ""), data)
     plan, found = config.updated(recipe.Recipe(), table), finished_stages(run)
-    corpus = dataset.discover(root, target=plan.target or None, seed=plan.seed)
+    corpus = dataset.discover(root, target=plan.target or None, seed=plan.seed, also=plan.also)
     front_end, clip_s = found[-1][1].front_end, found[-1][1].clip_s
     x, clips, refused = dataset.load_features(corpus.clips, front_end, clip_s, threads=threads, progress=progress)
     y, split = np.array([clip.target for clip in clips]), np.array([clip.split for clip in clips])

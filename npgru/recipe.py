@@ -74,7 +74,7 @@ def load_data(recipe: Recipe, root: Path, threads: int, strict: bool, progress: 
     The test clips are read too, so that a sound which is in two splits is noticed; nothing is learned from them.
     raises  dataset.DatasetError or AudioError, naming what is wrong
     """
-    corpus = dataset.discover(root, target=recipe.target or None, seed=recipe.seed, strict=strict)
+    corpus = dataset.discover(root, None, recipe.target or None, recipe.seed, strict, recipe.also)
     x, clips, refused = dataset.load_features(corpus.clips, recipe.front_end, recipe.clip_s, threads=threads,
                                               strict=strict, progress=progress)
     y, split = np.array([clip.target for clip in clips]), np.array([clip.split for clip in clips])

@@ -80,10 +80,12 @@ class Recipe:
     seed      of every random number of the run
     clip_s    length of a clip, seconds; longer recordings give their loudest slice
     target    name of the target's folder or label; "" where there is only one
+    also      a manifest of further clips, such as a review's decisions; "": none
     """
     seed: int = 0
     clip_s: float = 2.0
     target: str = ""
+    also: str = ""
     front_end: FrontEnd = field(default_factory=FrontEnd.paper)
     teacher: TeacherConfig = field(default_factory=TeacherConfig)
     distil: DistilConfig = field(default_factory=DistilConfig)

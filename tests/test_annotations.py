@@ -1,14 +1,15 @@
 """Annotated calls: which recording a row means, and one line with its number for each row that cannot be used."""
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from npgru.annotations import Event, read_annotations, target_species
-from npgru.audio import Info, info
+from npgru.audio import info
 from npgru.clips import DatasetError
 from npgru.tables import TableError
 
-INFO = Info(16000, 1, 16000 * 60, "WAV PCM_16", ())
+INFO = SimpleNamespace(duration_s=60.0)                               # all that is asked of an audio.Info
 RECORDINGS = [(Path("/card/a/night.wav"), INFO), (Path("/card/b/night.wav"), INFO), (Path("/card/b/dawn.flac"), INFO)]
 
 

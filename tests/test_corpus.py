@@ -149,3 +149,24 @@ def test_nothing_usable_is_an_error_that_says_why(tmp_path):
         discover(tmp_path)
     with pytest.raises(DatasetError, match="1 problem.* 0 usable clip.*no such file"):
         discover(table(tmp_path, "missing.wav,1,train,"))
+
+
+def further(path, *rows):
+    path.write_text("\n".join(["path,label,score", *rows]) + "\n")
+    return path
+
+
+def test_further_clips_are_in_the_split_of_their_recording_or_in_train(split_root, tmp_path):
+    before, card = discover(split_root).clips, touch(tmp_path / ".card", "new.wav", "0_Test_004000ms.wav", "noise.wav")
+    path = further(card / "decisions.csv", "new.wav,tit,0.9", "0_Test_004000ms.wav,Tit,0.8", "noise.wav,Negatives,0.7", "gone.wav,Tit,0.5")
+    clips, notices, problems = discover(split_root, also=path)
+    assert clips[:len(before)] == before and len(problems) == 1 and "no such file" in problems[0].reason
+    assert [(clip.split, clip.target) for clip in clips[len(before):]] == [("train", 1), ("test", 1), ("train", 0)]
+    assert any("3 further clips: 2 for train, 1 for test" in notice for notice in notices)
+    assert len(discover(split_root, "train", also=path).clips) == len(discover(split_root, "train").clips) + 2
+
+
+def test_a_further_clip_of_an_unknown_label_is_refused_not_made_a_negative(split_root, tmp_path):
+    touch(tmp_path, "new.wav")
+    with pytest.raises(DatasetError, match="has the label Great Tit; accepted: the target Tit, Negatives, and classes of"):
+        discover(split_root, also=further(tmp_path / "decisions.csv", "new.wav,Great Tit,0.9"))

@@ -184,7 +184,7 @@ def test_the_page_in_a_browser(page, browser, tmp_path):
     assert [entry for entry in driver.get_log("browser") if entry["level"] == "SEVERE"] == []
 
 
-def test_decisions_become_a_manifest_that_trains_and_calibrates(page, browser, card, finished, tmp_path):
+def test_decisions_become_a_manifest_that_trains_and_calibrates(page, browser, corpus, finished, tmp_path):
     driver, found, saved = browser, cards(page), tmp_path / "saved" / "review_decisions.csv"
     driver.get(page[0].as_uri())
     truth = [c["start_s"] % 4 == 0 for c in found]                                       # where the chirps are
@@ -198,8 +198,11 @@ def test_decisions_become_a_manifest_that_trains_and_calibrates(page, browser, c
         (c["path"], "Wren" if right else "Negatives", c["start_s"], c["end_s"]) for c, right in zip(found, truth)]
     assert discover(saved).clips                                                         # both classes, split by recording
 
-    process = npgru("train", saved, "-o", tmp_path / "run", "--from", finished, *FAST, "--set", "fine_tune.epochs=2")
-    assert process.returncode == 0, process.stderr
+    options = ["--from", finished, *FAST, "--set", "fine_tune.epochs=2", "--stages", "teacher"]
+    alone = npgru("train", saved, "-o", tmp_path / "alone", *options)
+    assert alone.returncode == 0 and "training clips" in alone.stdout, alone.stderr
+    beside = npgru("train", corpus, "--also", saved, "-o", tmp_path / "beside", *options)
+    assert beside.returncode == 0 and "40 further clips: 40 for train" in beside.stderr and "64 training clips" in beside.stdout
     decisions = calibration.read_decisions(saved, "Wren")
     assert decisions.right.tolist() == truth and decisions.score.tolist() == [c["score"] for c in found]
     assert set(decisions.recording) == {str(Path(c["path"]).with_suffix("")) for c in found}

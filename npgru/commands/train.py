@@ -15,7 +15,7 @@ def configured(args):
         config.set_option(table, f"fine_tune.start={json.dumps(args.start)}")
     for assignment in args.set:
         config.set_option(table, assignment)
-    for name in ("seed", "target"):
+    for name in ("seed", "target", "also"):
         if getattr(args, name) is not None:
             table[name] = getattr(args, name)
     return config.updated(recipe.Recipe(), table)
@@ -77,6 +77,8 @@ def add(commands) -> None:
                    help=f"of {', '.join(STAGES)} (default: all); calibrate quantises without training; a finished one "
                    "is not repeated")
     p.add_argument("--seed", type=whole, metavar="S", help="of every random number (default: 0)")
+    p.add_argument("--also", metavar="CSV", help="a manifest of further clips to learn from, such as the decisions that a page of "
+                   "`npgru review` saved")
     p.add_argument("--from", dest="start", metavar="MODEL", help="a run folder or a checkpoint (.npz): the teacher, the student "
                    "or both begin with its weights, for fewer epochs in smaller steps (fine_tune.epochs, fine_tune.learning_rate): "
                    "for few clips of your own of the same species")
