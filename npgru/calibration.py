@@ -116,8 +116,8 @@ def fit_platt(score, right) -> tuple[float, float]:
         if np.abs(step).max() < 1e-10:
             break
     if v[0] <= 0:
-        raise CalibrationError("detections with high scores were not accepted more often than those with low ones, so the score "
-                               "tells nothing here; train again with the decisions as data")
+        raise CalibrationError("detections with high scores were not accepted more often than those with low ones, so the "
+                               "score tells nothing here; train again with the decisions as data")
     return float(v[0]), float(v[1])
 
 
@@ -182,6 +182,7 @@ def as_text(facts: Mapping) -> str:
     return "\n".join([
         f"{c['n_accepted']} accepted and {c['n_rejected']} rejected detections of {c['n_recordings']} recordings",
         f"threshold   {facts['threshold']:.6f}   {width}",
-        f"precision   {c['precision']:.4f}     95 % interval {low:.4f} .. {high:.4f} (Clopper-Pearson: as if all were independent)",
+        f"precision   {c['precision']:.4f}     95 % interval {low:.4f} .. {high:.4f} (Clopper-Pearson: as if independent)",
         f"recall      {c['recall_of_accepted']:.4f}     of the accepted detections; what was never detected is not in it",
-        f"probability σ({c['platt'][0]:.4f} logit(score) + {c['platt'][1]:.4f}), for scores from {c['lowest_reviewed_score']:.4f} on"])
+        f"probability σ({c['platt'][0]:.4f} logit(score) + {c['platt'][1]:.4f}), for scores from "
+        f"{c['lowest_reviewed_score']:.4f} on"])

@@ -35,8 +35,7 @@ def discover(root: Path, split: str | Sequence[str] | None = None, target: str |
     seed     where the data states no splits, recordings are dealt out about 70 : 15 : 15; the same seed and data give
              the same splits, so that `test` holds nothing of `train`
     strict   the first problem raises
-    also     a manifest of further clips of the same target, such as a review's decisions: they are in the split of their
-             recording, or in train
+    also     a manifest of further clips, such as a review's decisions: in the split of their recording, or in train
     raises   DatasetError
     """
     root, wanted = Path(root), _wanted(split)
@@ -75,7 +74,7 @@ def _with_splits(root, clips, wanted, seed):
 
 
 def _further_clips(path, clips, target_name):
-    """The clips of the manifest `also`: each in the split of its recording, so that nothing of validation or test is learned."""
+    """The clips of the manifest `also`, each in the split of its recording: nothing of validation or test is learned."""
     found, split_of = read_manifest(path), {clip.recording: clip.split for clip in clips}
     known = {normal(clip.class_name) for clip in clips} | NEGATIVE_NAMES
     if unknown := sorted({clip.class_name for clip in found.clips if normal(clip.class_name) not in known}):
@@ -144,9 +143,9 @@ def _few_or_shared_recordings(root, clips):
         splits.setdefault(clip.recording, set()).add(clip.split)
     notices, n_others = [], len(splits) - len(with_targets)
     if min(len(with_targets), n_others) < FEW_RECORDINGS:
-        notices.append(f"{printable(root)}: only {len(with_targets)} recording(s) of the target and {n_others} of other sounds; "
-                       f"below {FEW_RECORDINGS} of each, scores say little about other recordings: record more, or begin with "
-                       "a trained network (--from)")
+        notices.append(f"{printable(root)}: only {len(with_targets)} recording(s) of the target and {n_others} of other "
+                       f"sounds; below {FEW_RECORDINGS} of each, scores say little about other recordings: record more, or "
+                       "begin with a trained network (--from)")
     shared = sorted(recording for recording in splits if len(splits[recording]) > 1)
     if shared:
         notices.append(f"{printable(root)}: {len(shared)} recording(s) are in more than one split, such as "

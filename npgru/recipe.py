@@ -22,7 +22,7 @@ from .checkpoint import CheckpointError, write_atomically
 from .config import ConfigError, as_table, first_difference, read_toml
 from .evaluate import target_scores
 from .feature_rows import blocks, part
-from .stages import NEEDS, PLANS, PRODUCTS, STAGES, Recipe, fine_tuned
+from .stages import NEEDS, PLANS, PRODUCTS, STAGES, Plan, Recipe, fine_tuned
 
 TRAINING_ONLY = ("rate", "momentum")              # settings of layers that two networks of the same shapes may differ in
 
@@ -180,6 +180,17 @@ def stage_before(run: Path, stage: str) -> str | None:
     return finished[0] if finished else None
 
 
+def planned(run: Path, stage: str, recipe: Recipe, loaded: Loaded, backend: Backend) -> tuple[Plan, dict]:
+    """What a stage brings to the loop, and what its checkpoints' headers say of where it comes from."""
+    before, begun = stage_before(run, stage), beginning(recipe, stage)
+    plan = PLANS[stage](recipe, before and checkpoint.load_model(stage_path(run, before))[0], loaded.data,
+                        np.random.default_rng([recipe.seed, STAGES.index(stage), 0]), backend)
+    return fine_tuned(plan, begun[1], recipe.fine_tune) if begun else plan, {
+        "stage": stage, "before": before, "from_sha256": begun and sha256(begun[0].read_bytes()).hexdigest(),
+        "seed": recipe.seed, "data_sha256": fingerprint(loaded.data), "backend": kernels.choose_backend(backend.name),
+        "npgru": __version__}
+
+
 @threadpool_limits.wrap(limits=1)                 # initial weights and calibration, too: BLAS sums depend on its threads
 def run_stage(run: Path, stage: str, recipe: Recipe, loaded: Loaded, after_epoch: Callable[[str, train.State, int], None],
               backend: Backend = Backend()) -> Path:
@@ -189,17 +200,11 @@ def run_stage(run: Path, stage: str, recipe: Recipe, loaded: Loaded, after_epoch
     raises        CheckpointError when the stage before is missing, or the run was started on other data
     """
     last, final, number = stage_path(run, stage, finished=False), stage_path(run, stage), STAGES.index(stage)
-    before = stage_before(run, stage)
-    plan = PLANS[stage](recipe, before and checkpoint.load_model(stage_path(run, before))[0], loaded.data,
-                        np.random.default_rng([recipe.seed, number, 0]), backend)
-    begun = beginning(recipe, stage)
-    if begun:
-        plan = fine_tuned(plan, begun[1], recipe.fine_tune)
-    header = {"stage": stage, "before": before, "from_sha256": begun and sha256(begun[0].read_bytes()).hexdigest(), "seed": recipe.seed, "data_sha256": fingerprint(loaded.data),
-              "backend": kernels.choose_backend(backend.name), "npgru": __version__}
+    plan, header = planned(run, stage, recipe, loaded, backend)
     if last.is_file():
         state, found = train.load_state(last)
-        for key, what in (("data_sha256", "other clips than these"), ("before", f"stage {found['before']}, not {before}"),
+        for key, what in (("data_sha256", "other clips than these"),
+                          ("before", f"stage {found['before']}, not {header['before']}"),
                           ("from_sha256", f"other weights than those of --from {recipe.fine_tune.start or '(none)'}"),
                           ("backend", f"--backend {found['backend']}, not {header['backend']}")):
             if found.get(key) != header[key]:
@@ -209,7 +214,8 @@ def run_stage(run: Path, stage: str, recipe: Recipe, loaded: Loaded, after_epoch
         state = plan.start()
 
     def save(state):
-        train.save_state(last, state, {**header, **checkpoint.model_header(as_model(plan.layers, {}, {}, recipe, loaded.classes))})
+        network = as_model(plan.layers, {}, {}, recipe, loaded.classes)
+        train.save_state(last, state, {**header, **checkpoint.model_header(network)})
         write_log(run, stage, state.history)
         after_epoch(stage, state, plan.training.epochs)
 

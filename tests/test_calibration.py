@@ -1,4 +1,4 @@
-"""Decisions -> threshold and probabilities: against explicit counting, scipy and scikit-learn; stored in every kind of model."""
+"""Decisions -> threshold and probabilities: against counting, scipy and scikit-learn; stored in every kind of model."""
 import json
 import shutil
 
@@ -71,7 +71,8 @@ def test_all_that_is_fitted_in_one_go():
     found = decisions()
     facts = calibration.calibrate(found, 0.9, np.random.default_rng(0))
     c, called = facts["calibration"], found.score >= facts["threshold"]
-    assert c["precision"] == found.right[called].mean() >= 0.9 and facts["threshold"] == counted_threshold(found.score, found.right, 0.9)
+    assert facts["threshold"] == counted_threshold(found.score, found.right, 0.9)
+    assert c["precision"] == found.right[called].mean() >= 0.9
     assert c["precision_interval"][0] < c["precision"] < c["precision_interval"][1]
     assert c["threshold_interval"][0] <= facts["threshold"] <= c["threshold_interval"][1]
     assert c["recall_of_accepted"] == (found.right & called).sum() / found.right.sum() and c["n_recordings"] == 20
@@ -91,11 +92,11 @@ def test_the_interval_resamples_recordings_not_decisions():
 
 
 @pytest.mark.parametrize("score, right, wanted, says", [
-    ([0.5] * 19, [True] * 10 + [False] * 9, 0.9, "found 19 decisions, 10 accepted and 9 rejected; needed: at least 20, and 5 of each"),
+    ([0.5] * 19, [True] * 10 + [False] * 9, 0.9, "found 19 decisions, 10 accepted and 9 rejected; needed: at least 20, and 5 of"),
     ([0.5] * 40, [True] * 40, 0.9, "40 accepted and 0 rejected; needed: at least 20, and 5 of each; review more detections"),
     ([0.5] * 40, [True] * 4 + [False] * 36, 0.9, "4 accepted and 36 rejected"),
-    ([0.5] * 40, [True] * 20 + [False] * 20, 0.9, "no threshold reaches precision 0.9 on these decisions; the best is 0.500 from "
-                                                  "score 0.5000 on; accepted: --precision 0.5 or less"),
+    ([0.5] * 40, [True] * 20 + [False] * 20, 0.9,
+     "no threshold reaches precision 0.9 on these decisions; the best is 0.500 from score 0.5000 on; accepted: --precision 0.5"),
     (np.linspace(1, 0, 40), [False] * 20 + [True] * 20, 0.4, "the score tells nothing here"),
     ([0.5] * 40, [True] * 20 + [False] * 20, 0.0, "precision 0; accepted: above 0 and at most 1")])
 def test_decisions_that_nothing_can_be_fitted_to_are_refused(score, right, wanted, says):
@@ -105,14 +106,15 @@ def test_decisions_that_nothing_can_be_fitted_to_are_refused(score, right, wante
 
 
 def written(path, found, name="Wren"):
-    rows = [f"/card/{r}.wav,{name if ok else 'Negatives'},1.0,3.0,{s}" for s, ok, r in zip(found.score, found.right, found.recording)]
+    rows = [f"/card/{recording}.wav,{name if right else 'Negatives'},1.0,3.0,{score}"
+            for score, right, recording in zip(found.score, found.right, found.recording)]
     path.write_text("\n".join(["path,label,start_s,end_s,score", *rows]) + "\n")
     return path
 
 
-@pytest.mark.parametrize("row, says", [("/a.wav,Robin,1,2,0.5", "label is 'Robin'; accepted: Wren (the model's class), or Negatives"),
-                                       ("/a.wav,Wren,1,2,", "score is ''; accepted: a number from 0 to 1"),
-                                       ("/a.wav,Wren,1,2,1.5", "score is '1.5'")])
+@pytest.mark.parametrize("row, says", [
+    ("/a.wav,Robin,1,2,0.5", "label is 'Robin'; accepted: Wren (the model's class), or Negatives"),
+    ("/a.wav,Wren,1,2,", "score is ''; accepted: a number from 0 to 1"), ("/a.wav,Wren,1,2,1.5", "score is '1.5'")])
 def test_a_wrong_row_is_named_with_its_line(tmp_path, row, says):
     path = written(tmp_path / "d.csv", decisions(30))
     path.write_text(path.read_text() + row + "\n")
@@ -139,7 +141,7 @@ def test_the_command_stores_it_in_every_kind_of_model(finished, tmp_path, kind, 
     assert np.array_equal(before.scores(x), after.scores(x))          # the network itself is untouched
     assert cli.main(["calibrate", str(model), str(path), "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
-    assert again["calibration"]["threshold_before"] == before.facts["threshold"]          # of training, not of the first calibration
+    assert again["calibration"]["threshold_before"] == before.facts["threshold"]          # of training, not of the first one
 
 
 def test_export_carries_the_calibration(finished, tmp_path):

@@ -158,7 +158,8 @@ def further(path, *rows):
 
 def test_further_clips_are_in_the_split_of_their_recording_or_in_train(split_root, tmp_path):
     before, card = discover(split_root).clips, touch(tmp_path / ".card", "new.wav", "0_Test_004000ms.wav", "noise.wav")
-    path = further(card / "decisions.csv", "new.wav,tit,0.9", "0_Test_004000ms.wav,Tit,0.8", "noise.wav,Negatives,0.7", "gone.wav,Tit,0.5")
+    path = further(card / "decisions.csv", "new.wav,tit,0.9", "0_Test_004000ms.wav,Tit,0.8", "noise.wav,Negatives,0.7",
+                   "gone.wav,Tit,0.5")
     clips, notices, problems = discover(split_root, also=path)
     assert clips[:len(before)] == before and len(problems) == 1 and "no such file" in problems[0].reason
     assert [(clip.split, clip.target) for clip in clips[len(before):]] == [("train", 1), ("test", 1), ("train", 0)]

@@ -47,7 +47,8 @@ def test_a_checkpoint_is_for_the_stage_that_has_its_network(finished, corpus, tm
     student = finished / "checkpoints" / "pruned.npz"
     process = npgru("train", corpus, "-o", tmp_path / "run", "--from", student, "--stages", "teacher,distil", *TUNED)
     assert process.returncode == 0 and process.stderr.count("begins with") == 1 and "distil begins with" in process.stderr
-    teacher, of_student = (checkpoint.load(tmp_path / "run" / "checkpoints" / f"{name}.npz")[1] for name in ("teacher", "student"))
+    teacher, of_student = (checkpoint.load(tmp_path / "run" / "checkpoints" / f"{name}.npz")[1]
+                           for name in ("teacher", "student"))
     assert teacher["from_sha256"] is None and len(teacher["history"]) == 3
     assert of_student["from_sha256"] == hashlib.sha256(student.read_bytes()).hexdigest()
 

@@ -39,7 +39,8 @@ def test_highest_and_spread_by_rank():
         segments.choose(found, 3, "lowest")
 
 
-@pytest.mark.parametrize("start_s, pad_s, first_s, last_s", [(3.0, 0, 3, 5), (3.0, 1.5, 1.5, 6.5), (0.5, 1, 0, 3.5), (9.0, 1, 8, 10)])
+@pytest.mark.parametrize("start_s, pad_s, first_s, last_s",
+                         [(3.0, 0, 3, 5), (3.0, 1.5, 1.5, 6.5), (0.5, 1, 0, 3.5), (9.0, 1, 8, 10)])
 def test_a_segment_is_the_recording_from_pad_before_to_pad_after(ramp, start_s, pad_s, first_s, last_s):
     found = segments.cut(detection(ramp[0], start_s, 0.5), pad_s)
     assert found.rate_hz == RATE_HZ and found.start_s == first_s
@@ -55,7 +56,8 @@ def test_the_command_writes_names_with_score_and_offset_and_skips_what_is_gone(r
     said = capsys.readouterr()
     assert {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.wav")} == {
         "Wren/0.9876_night one_3.00s.wav", "Parus major_Great_Tit/0.2500_night one_5.50s.wav"}
-    assert "gone.wav: detection at 1 s: no such file" in said.err and "short.wav: detection at 4 s: start_s=4 is after" in said.err
+    assert "gone.wav: detection at 1 s: no such file" in said.err
+    assert "short.wav: detection at 4 s: start_s=4 is after" in said.err
     assert "2 skipped" in said.err and "2 segments" in said.out
     samples, rate_hz = soundfile.read(tmp_path / "out" / "Wren" / "0.9876_night one_3.00s.wav")
     assert rate_hz == RATE_HZ and np.abs(samples - ramp[1][3 * RATE_HZ:5 * RATE_HZ]).max() < SOUND_STEP

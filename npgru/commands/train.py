@@ -77,11 +77,11 @@ def add(commands) -> None:
                    help=f"of {', '.join(STAGES)} (default: all); calibrate quantises without training; a finished one "
                    "is not repeated")
     p.add_argument("--seed", type=whole, metavar="S", help="of every random number (default: 0)")
-    p.add_argument("--also", metavar="CSV", help="a manifest of further clips to learn from, such as the decisions that a page of "
-                   "`npgru review` saved")
-    p.add_argument("--from", dest="start", metavar="MODEL", help="a run folder or a checkpoint (.npz): the teacher, the student "
-                   "or both begin with its weights, for fewer epochs in smaller steps (fine_tune.epochs, fine_tune.learning_rate): "
-                   "for few clips of your own of the same species")
+    p.add_argument("--also", metavar="CSV", help="a manifest of further clips to learn from, such as the decisions that a "
+                   "page of `npgru review` saved")
+    p.add_argument("--from", dest="start", metavar="MODEL", help="a run folder or a checkpoint (.npz): the teacher, the "
+                   "student or both begin with its weights, for fewer epochs in smaller steps (fine_tune.epochs, "
+                   "fine_tune.learning_rate): for few clips of your own of the same species")
     p.add_argument("--clips", type=positive, default=512, metavar="N",
                    help="training clips of the synthetic corpus, when there is no DATA (default: %(default)s)")
     p.add_argument("--config", metavar="FILE", help="TOML configuration; options not in it keep their defaults")
