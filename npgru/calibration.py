@@ -34,20 +34,22 @@ class Decisions:
     recording: np.ndarray
 
 
-def read_decisions(path: Path, class_name: str) -> Decisions:
-    """The CSV file of a review: path, label, score; label is the detector's class where it was right, else Negatives.
+def read_decisions(path: Path) -> Decisions:
+    """The CSV file of a review: path, label, score; label is one species where the detector was right, else Negatives.
 
     raises  TableError if it is no such table; CalibrationError with the line number of the first row that is wrong
     """
     rows = read_rows(path, COLUMNS[:3], COLUMNS)
     _, names = next(rows)
-    found = []
+    found, species = [], ""
     for line, fields in rows:
         try:
             row = as_record(names, fields, COLUMNS)
-            right = normal(row["label"]) == normal(class_name)
-            if not right and normal(row["label"]) not in NEGATIVE_NAMES:
-                raise ValueError(f"label is {row['label']!r}; accepted: {class_name} (the model's class), or Negatives")
+            right = normal(row["label"]) not in NEGATIVE_NAMES
+            species = species or (row["label"] if right else "")
+            if not row["label"] or right and row["label"] != species:
+                raise ValueError(f"label is {row['label']!r}; accepted: {species or 'one species'} where the detector was right, "
+                                 "else Negatives; a model detects one species")
             name = Path(row["path"].replace("\\", "/")).with_suffix("")
             found.append((number(row["score"], "score", "a number from 0 to 1", high=1.0), right,
                           row["recording"] or name_facts(name.name, name.as_posix())[0]))
@@ -165,9 +167,9 @@ def calibrate(decisions: Decisions, wanted: float, rng: np.random.Generator) -> 
         "n_rejected": int((~right).sum()), "n_recordings": len(np.unique(decisions.recording))}}
 
 
-def calibrated_facts(path: Path, class_name: str, wanted: float, known: Mapping) -> dict:
+def calibrated_facts(path: Path, wanted: float, known: Mapping) -> dict:
     """Facts for a model's file: those of `calibrate`, where they come from, and the threshold that they replace."""
-    facts = calibrate(read_decisions(path, class_name), wanted, np.random.default_rng(0))
+    facts = calibrate(read_decisions(path), wanted, np.random.default_rng(0))
     facts["calibration"]["decisions_sha256"] = sha256(path.read_bytes()).hexdigest()
     replaced = known.get("calibration", {}).get("threshold_before", known.get("threshold"))
     return {**facts, "calibration": {**facts["calibration"], "threshold_before": replaced}}

@@ -113,13 +113,14 @@ def written(path, found, name="Wren"):
 
 
 @pytest.mark.parametrize("row, says", [
-    ("/a.wav,Robin,1,2,0.5", "label is 'Robin'; accepted: Wren (the model's class), or Negatives"),
+    ("/a.wav,Robin,1,2,0.5", "label is 'Robin'; accepted: Wren where the detector was right, else Negatives"),
+    ("/a.wav,,1,2,0.5", "label is ''; accepted: Wren where"),
     ("/a.wav,Wren,1,2,", "score is ''; accepted: a number from 0 to 1"), ("/a.wav,Wren,1,2,1.5", "score is '1.5'")])
 def test_a_wrong_row_is_named_with_its_line(tmp_path, row, says):
     path = written(tmp_path / "d.csv", decisions(30))
     path.write_text(path.read_text() + row + "\n")
     with pytest.raises(CalibrationError) as error:
-        calibration.read_decisions(path, "Wren")
+        calibration.read_decisions(path)
     assert f"d.csv, line 32: {says}" in str(error.value)
 
 

@@ -36,7 +36,7 @@ def card(tmp_path_factory):
         soundfile.write(folder / name, samples, rate_hz)
         scores = rng.uniform(0.3, 1, 10).round(4)
         recordings.append(Recording(str(folder / name), 20.0, rate_hz, tuple(
-            Detection(str(folder / name), 2.0 * k, 2.0 * k + 2, "Wren", float(score)) for k, score in enumerate(scores))))
+            Detection(str(folder / name), 2.0 * k, 2.0 * k + 2, "Troglodytes hiemalis_Wren", float(score)) for k, score in enumerate(scores))))
     gone = str(folder / "gone.wav")
     recordings.append(Recording(gone, 20.0, 16000, (Detection(gone, 0.0, 2.0, "Wren", 0.6),)))
     with open(folder / "combined.csv", "wb") as file:
@@ -48,7 +48,7 @@ def card(tmp_path_factory):
 def page(card, tmp_path_factory):
     """The page of all detections, and what the command said."""
     path = tmp_path_factory.mktemp("page") / "review.html"
-    process = npgru("review", card / "combined.csv", "-o", path)
+    process = npgru("review", card / "combined.csv", "-o", path, "--label", "Wren")
     assert process.returncode == 0, process.stderr
     return path, process.stderr
 
@@ -74,7 +74,7 @@ def test_the_page_holds_pictures_and_sound_and_needs_nothing_else(page):
 
 
 def test_the_same_detections_give_the_same_page(page, card, tmp_path):
-    assert npgru("review", card / "combined.csv", "-o", tmp_path / "review.html").returncode == 0
+    assert npgru("review", card / "combined.csv", "-o", tmp_path / "review.html", "--label", "Wren").returncode == 0
     assert (tmp_path / "review.html").read_bytes() == page[0].read_bytes()
 
 
@@ -203,6 +203,6 @@ def test_decisions_become_a_manifest_that_trains_and_calibrates(page, browser, c
     assert alone.returncode == 0 and "training clips" in alone.stdout, alone.stderr
     beside = npgru("train", corpus, "--also", saved, "-o", tmp_path / "beside", *options)
     assert beside.returncode == 0 and "40 further clips: 40 for train" in beside.stderr and "64 training clips" in beside.stdout
-    decisions = calibration.read_decisions(saved, "Wren")
+    decisions = calibration.read_decisions(saved)
     assert decisions.right.tolist() == truth and decisions.score.tolist() == [c["score"] for c in found]
     assert set(decisions.recording) == {str(Path(c["path"]).with_suffix("")) for c in found}

@@ -9,7 +9,7 @@ def run(args) -> int:
 
     from .. import calibration, detector
     found = detector.load(args.model, args.stage)
-    facts = calibration.calibrated_facts(Path(args.decisions), found.classes[1], args.precision, found.facts)
+    facts = calibration.calibrated_facts(Path(args.decisions), args.precision, found.facts)
     file = detector.store_facts(args.model, facts, args.stage)
     print(json.dumps(facts, indent=2) if args.json else f"{calibration.as_text(facts)}\nstored in {file}")
     return 0

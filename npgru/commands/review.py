@@ -8,6 +8,8 @@ from .terminal import progress_bar, tell_problems
 def run(args) -> int:
     from .. import review
     found, output = chosen(args), Path(args.output)
+    if args.label:
+        found = [detection._replace(species=args.label) for detection in found]
     problems = review.write_page(found, output, args.pad, output.stem, progress_bar)
     tell_problems([], problems)
     print(f"{output}: {len(found) - len(problems)} detections, {output.stat().st_size / 1e6:.1f} MB; open it in a browser. "
@@ -23,4 +25,6 @@ def add(commands) -> None:
         "        become negatives) and `npgru calibrate`",
         "npgru review detections -o review.html --number 200")
     p.add_argument("-o", "--output", required=True, metavar="PAGE", help="the .html file to write")
+    p.add_argument("--label", metavar="NAME", help="what accepted clips are called in the CSV file: the class of your other "
+                   "training data (default: the species of the table)")
     selection_options(p, choose="spread", pad_s=1.0)
