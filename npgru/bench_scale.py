@@ -21,8 +21,9 @@ from .feature_rows import blocks
 from .front_end import FrontEnd
 
 LARGEST = 100_000
-BLOCK = 64                                          # clips of sound at a time
-FEWEST_RUNS, ENOUGH_S = 3, 0.5                      # a size is repeated at least so often, and so long
+BLOCK = 16                                          # clips of sound at a time
+RUN_S = 0.05                                        # a run does small works again and again, for so long
+FEWEST_RUNS, ENOUGH_S = 3, 0.6                      # runs of a size: at least so many, and so long in all
 
 
 def features_run(n_clips: int, threads: int) -> Callable[[], None]:
@@ -53,14 +54,17 @@ RUNS = {"features": features_run, "training": training_run, "inference": inferen
 
 
 def seconds_and_peak(work: str, n_clips: int, threads: int) -> tuple[list[float], list[float], int]:
-    """In a process of its own: seconds of each run by the clock, and by all its threads; the most bytes that were resident."""
+    """In a process of its own: seconds of the work in each run, by the clock and by all threads; the most bytes resident."""
     run, seconds, cpu_seconds = RUNS[work](n_clips, threads), [], []
+    first = perf_counter()
     with threadpool_limits(1):
-        while len(seconds) < FEWEST_RUNS or sum(seconds) < ENOUGH_S:
-            began, cpu_began = perf_counter(), process_time()
-            run()
-            seconds.append(perf_counter() - began)
-            cpu_seconds.append(process_time() - cpu_began)
+        while len(seconds) < FEWEST_RUNS or perf_counter() - first < ENOUGH_S:
+            began, cpu_began, n = perf_counter(), process_time(), 0
+            while perf_counter() - began < RUN_S:
+                run()
+                n += 1
+            seconds.append((perf_counter() - began) / n)
+            cpu_seconds.append((process_time() - cpu_began) / n)
     return seconds, cpu_seconds, machine.peak_memory_bytes()
 
 
@@ -76,12 +80,12 @@ def in_own_process(work: str, n_clips: int, threads: int) -> tuple[list[float], 
 
 def measure(works: list[str] = tuple(RUNS), largest: int = LARGEST, threads: int = 1,
             progress: Callable = lambda jobs, **_: jobs) -> dict:
-    """{"work": {name: [{"n_clips", "us_per_clip", "runs", "peak_memory_bytes"}, ...]}, ...}
+    """{"work": {name: [{"n_clips", "us_per_clip", "median_us_per_clip", "cpu_us_per_clip", "peak_memory_bytes"}, ...]}, ...}
 
     largest      sizes are the powers of ten from 100 on below it, and itself
     progress     such as tqdm, around the sizes
 
-    us_per_clip is of the fastest of `runs` runs: whatever else the machine does only adds to it; cpu_us_per_clip is what all
+    us_per_clip is of the fastest of some runs: whatever else the machine does only adds to it; cpu_us_per_clip is what all
     threads together spend. spread: of the dearest clip's time over the cheapest's, less 1; memory_growth_bytes: of the most
     over the least.
     """
@@ -89,7 +93,7 @@ def measure(works: list[str] = tuple(RUNS), largest: int = LARGEST, threads: int
     rows = {work: [] for work in works}
     for work, n_clips in progress([(work, n) for n in sizes for work in works], desc="sizes", unit="size"):
         seconds, cpu_seconds, peak = in_own_process(work, n_clips, threads)
-        rows[work].append({"n_clips": n_clips, "runs": len(seconds), "us_per_clip": round(1e6 * min(seconds) / n_clips, 3),
+        rows[work].append({"n_clips": n_clips, "us_per_clip": round(1e6 * min(seconds) / n_clips, 3),
                            "median_us_per_clip": round(1e6 * median(seconds) / n_clips, 3),
                            "cpu_us_per_clip": round(1e6 * min(cpu_seconds) / n_clips, 3), "peak_memory_bytes": peak})
 

@@ -237,7 +237,8 @@ def scale(work: dict):
                        annotation_clip=False)
         below.plot(n_clips, np.asarray(peak) / 1e6, label=label, **settings)
     above.set(xscale="log", yscale="log", ylabel="time (µs a clip)")
-    above.set_ylim(above.get_ylim()[0] / 1.5, above.get_ylim()[1] * 1.5)
+    times = np.concatenate([us for _, us, _ in work.values()])
+    above.set_ylim(10 ** np.floor(np.log10(times.min())), 10 ** np.ceil(np.log10(times.max())))          # whole decades
     below.set(ylabel="peak memory (MB)", xlabel="clips of 2 s", ylim=(0, 1.15 * below.get_ylim()[1]))
     for axes in (above, below):
         axes.grid(axis="y", color="#e5e5e5", linewidth=0.8)

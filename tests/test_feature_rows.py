@@ -22,7 +22,7 @@ def pair(rng, tmp_path, monkeypatch):
     return x, rows
 
 
-@pytest.mark.parametrize("index", [0, -1, slice(None), slice(2, 9, 3), slice(0, 0), np.array([3, 3, 10, 0]), [5],
+@pytest.mark.parametrize("index", [0, -1, slice(None), slice(2, 9, 3), slice(0, 0), np.array([3, 3, 10, 0]), np.array([2, 3, 4, 9, 8, 7, 0, 1]), [5],
                                    np.arange(11) % 2 == 0, np.zeros(11, bool)], ids=str)
 def test_rows_are_indexed_like_an_array(pair, index):
     x, rows = pair
@@ -68,7 +68,7 @@ def test_few_clips_are_in_memory_and_a_folder_that_cannot_be_written_is_done_wit
 
 def test_a_file_that_ends_early_is_an_error(pair):
     pair[1].file.file.truncate(20)
-    with pytest.raises(OSError, match="8 bytes of a row of 12"):
+    with pytest.raises(OSError, match="8 bytes of 12"):
         pair[1][1]
 
 

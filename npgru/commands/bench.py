@@ -111,6 +111,7 @@ def add_scale(benches) -> None:
     p.add_argument("--largest", type=positive, default=100_000, metavar="N", help="clips (default: %(default)s; some minutes)")
     p.add_argument("--work", type=works, default=list(WORKS), metavar="WHAT",
                    help=f"some of {','.join(WORKS)} (default: all)")
-    p.add_argument("--threads", type=positive, default=os.cpu_count() or 1, metavar="N", help="(default: all cores)")
+    p.add_argument("--threads", type=positive, default=1, metavar="N",
+                   help="(default: %(default)s; more need some time to begin with, which few clips show)")
     p.add_argument("--json", action="store_true", help="print one JSON object")
     p.add_argument("-o", "--plot", metavar="PLOT", help="draw it, as .png or .svg")
