@@ -57,7 +57,8 @@ def seeded_student(x, state_bits: int = 16, config: model.NetworkConfig | None =
     for _ in range(3):
         stats = model.forward(layers, params, stats, x.astype(np.float32), rng)[2]
     about = FrontEnd.paper(), ("Negatives", "Wren"), 2.0
-    layers, params, stats = compress.quantisable(checkpoint.Model(layers, params, stats, *about), x, compress.QuantisationConfig())
+    trained = checkpoint.Model(layers, params, stats, *about)
+    layers, params, stats = compress.quantisable(trained, x, compress.QuantisationConfig())
     return int8.freeze(checkpoint.Model(layers, params, stats, *about), state_bits)
 
 
@@ -90,7 +91,7 @@ def own_runners(integers: IntegerModel, x, expected: dict, threads: int) -> list
     return [*runners,
             Runner("c", partial(scores, integers, x, "c", threads), len(x), f"{best}, all clips in one call"),
             Runner("c_one_clip_a_call", lambda: [scores(integers, x[i:i + 1], "c") for i in range(len(x))], len(x), best),
-            *(Runner(f"c_{form}", partial(forms[form].codes, x, last, threads), len(x), f"{form}, all clips in one call, to logits")
+            *(Runner(f"c_{form}", partial(forms[form].codes, x, last, threads), len(x), f"{form}, the same, to int8 logits")
               for form in others),
             Runner("c_device", partial(int8.run, integers, few, "c"), len(few), "as in a firmware, operator by operator")]
 
@@ -133,7 +134,8 @@ def seconds_a_clip(runner: Runner) -> float:
     return seconds / n / runner.n_clips
 
 
-def measure(integers: IntegerModel, threads: int = 1, n_runs: int = N_RUNS, progress: Callable = lambda runs, **_: runs) -> dict:
+def measure(integers: IntegerModel, threads: int = 1, n_runs: int = N_RUNS,
+            progress: Callable = lambda runs, **_: runs) -> dict:
     """{"backends": {name: {"us_per_clip": the median of n_runs, ...}}, "not_measured": {name: why}, ...}
 
     threads     of the network in C and of other runtimes

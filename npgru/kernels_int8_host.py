@@ -143,14 +143,16 @@ class HostNetwork:
         packed = self.packed.get((T, M)) or self.packed.setdefault((T, M), Packed(self.operators, T, M, self.form))
         codes = {packed.places[name]: np.empty((N, *packed.shapes[name]), packed.dtypes[name]) for name in names}
         each = min(CLIPS_A_CALL, max(1, -(-N // threads)))
-        parts = [slice(i, i + each) for i in range(0, N, each)]
 
-        def run(part):
+        def run(start):
+            part = slice(start, start + each)
             packed.run(features[part], {row: array[part] for row, array in codes.items()})
-        if threads == 1 or len(parts) == 1:
-            for part in parts:
-                run(part)
+        if N <= each:
+            packed.run(features, codes)
+        elif threads == 1:
+            for start in range(0, N, each):
+                run(start)
         else:
             with ThreadPoolExecutor(threads) as pool:
-                list(pool.map(run, parts))
+                list(pool.map(run, range(0, N, each)))
         return {name: codes[packed.places[name]].reshape(N, *packed.shapes[name]) for name in names}

@@ -12,7 +12,7 @@ from test_int8 import SIZES, clips, quantised, trained
 from test_kernels_int8 import CSRC, WARNINGS
 
 from npgru import int8, kernels
-from npgru.int8_params import LIMITS
+from npgru.int8_params import LIMITS, Channels
 from npgru.kernels_int8_host import HostNetwork, running_forms
 from npgru.model import NetworkConfig
 
@@ -69,7 +69,7 @@ def extreme_channels(p, rng, bits):
     multiplier = rng.choice([0, 1, 2**30, 2**31 - 1, 0x7FFF0000, *rng.integers(2**30, 2**31, 20)], n).astype(np.int32)
     centre = rng.choice([-12, -12, -12, 0, 10])
     shift = np.clip(centre + rng.integers(-4, 5, n), -31, 31 if bits == 8 else 14).astype(np.int32)
-    return replace(p, x_zero_point=zeros[0], y_zero_point=zeros[1], y_min=y_min, y_max=y_max, multiplier=multiplier, shift=shift)
+    return Channels(*zeros, y_min, y_max, multiplier, shift, p.real)
 
 
 def extreme_elementwise(p, rng, bits):

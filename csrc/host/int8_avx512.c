@@ -22,7 +22,11 @@ INLINE vec smaller(vec a, vec b) { return _mm512_min_epi32(a, b); }
 INLINE vec larger(vec a, vec b) { return _mm512_max_epi32(a, b); }
 INLINE vec left(vec a, vec n) { return _mm512_sllv_epi32(a, n); }
 INLINE vec right(vec a, vec n) { return _mm512_srav_epi32(a, n); }
-INLINE vec one_more_if_above(vec y, vec a, vec b) { return _mm512_mask_sub_epi32(y, _mm512_cmpgt_epi32_mask(a, b), y, all(-1)); }
+INLINE vec one_more_if_above(vec y, vec a, vec b)
+{
+    return _mm512_mask_sub_epi32(y, _mm512_cmpgt_epi32_mask(a, b), y, all(-1));
+}
+
 INLINE vec if_above(vec a, vec b, vec yes, vec no) { return _mm512_mask_blend_epi32(_mm512_cmpgt_epi32_mask(a, b), no, yes); }
 
 INLINE __m256i sixteen(const int16_t *x) { return _mm256_loadu_si256((const __m256i *)(const void *)x); }

@@ -1,5 +1,5 @@
-/* Between int8_network.c, which packs an integer network and runs it operator by operator, and the forms of its kernels:
-   int8_plain.c, int8_neon.c, int8_avx2.c and int8_avx512.c compile the same csrc/host/kernels/ for vectors of their own.
+/* Between int8_network.c, int8_pack.c and int8_run.c, which lay out, pack and run an integer network, and the forms of its
+   kernels: int8_plain.c, int8_neon.c, int8_avx2.c and int8_avx512.c compile the same csrc/host/kernels/ for their own vectors.
 
    A tensor of a clip lies as int16 "stored" = code - zero, where zero is the zero point that its reader subtracts: padding
    is then 0, and sums of products need no correction. Rows of pixels have their padding around them. */

@@ -22,7 +22,7 @@ static void pack_outputs(npgru_arena *arena, npgru_outputs *o, const npgru_chann
     int32_t **arrays[4] = { &o->bias, &o->multiplier, &o->left, &o->right };
     for (int i = 0; i < 4; i++) {
         int32_t *array = *arrays[i] = take(arena, N_pad, sizeof(int32_t));
-        for (int32_t n = 0; array && n < N_pad; n++) array[n] = i == 3;              /* a shift by 1 is good for both roundings */
+        for (int32_t n = 0; array && n < N_pad; n++) array[n] = i == 3;            /* a shift by 1 is good for both roundings */
     }
     o->low = c->y_min - c->y_zero_point;
     o->high = c->y_max - c->y_zero_point;

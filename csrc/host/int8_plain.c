@@ -32,7 +32,12 @@ INLINE pairs all_pairs(const int16_t *x) { pairs y; EACH y.at[i][0] = x[0], y.at
 INLINE pairs zip(const int16_t *a, const int16_t *b) { pairs y; EACH y.at[i][0] = a[i], y.at[i][1] = b[i]; return y; }
 INLINE vec dot(vec acc, pairs a, pairs b) { EACH acc.at[i] += a.at[i][0] * b.at[i][0] + a.at[i][1] * b.at[i][1]; return acc; }
 INLINE vec lookup(const int32_t *table, vec a) { EACH a.at[i] = table[a.at[i]]; return a; }
-INLINE vec lookup_two(const uint16_t *T, vec a) { EACH a.at[i] = (int32_t)(T[a.at[i]] | (uint32_t)T[a.at[i] + 1] << 16); return a; }
+
+INLINE vec lookup_two(const uint16_t *table, vec a)      /* table[i] + 2^16 table[i + 1] */
+{
+    EACH a.at[i] = (int32_t)(table[a.at[i]] | (uint32_t)table[a.at[i] + 1] << 16);
+    return a;
+}
 
 INLINE vec srdhm(vec a, vec q) { EACH a.at[i] = (int32_t)(((int64_t)a.at[i] * q.at[i] + (1 << 30)) >> 31); return a; }
 

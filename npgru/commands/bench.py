@@ -32,8 +32,8 @@ def run_int8(args) -> int:
     if args.model:
         integers = detector.load(args.model, args.stage, args.state_bits).integers
         if integers is None:
-            raise ValueError(f"{args.model}: is a float network; give a quantised one (--stage quantised, calibrated), or leave "
-                             "--model out")
+            raise ValueError(f"{args.model}: is a float network; give a quantised one (--stage quantised, calibrated), or "
+                             "leave --model out")
     else:
         x = bench_int8.features_like_real_ones(32, (84, 32), np.random.default_rng(0))
         integers = bench_int8.seeded_student(x, args.state_bits)

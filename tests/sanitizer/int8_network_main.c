@@ -60,7 +60,8 @@ static void add_convolution(uint32_t rare, int depthwise)
     npgru_window good = s;
     if (good.out_t < 1 || good.out_m < 1 || good.out_t > 99 || good.out_m > 99) good.out_t = good.out_m = 1;
     const int32_t n = s.out_channels >= 1 && s.out_channels <= 40 ? s.out_channels : C;
-    const size_t n_taps = (size_t)(s.kernel_t >= 1 && s.kernel_t <= 5 && s.kernel_m >= 1 && s.kernel_m <= 5 ? s.kernel_t * s.kernel_m : 1);
+    const int small = s.kernel_t >= 1 && s.kernel_t <= 5 && s.kernel_m >= 1 && s.kernel_m <= 5;
+    const size_t n_taps = (size_t)(small ? s.kernel_t * s.kernel_m : 1);
     npgru_int8_operator *op = &operators[n_operators];
     op->w = kept(filled(n_taps * (size_t)C * (size_t)(depthwise ? 1 : n)));
     op->bias = draw() % 4 ? bias32 : NULL;
@@ -87,8 +88,8 @@ static void add_gru(uint32_t rare)
     if (draw() % 2) for (int i = 0; i < MAX_N; i++) bias64[i] >>= 20;    /* now and then sums of 32 bits will do */
     params[n_operators].gru = (npgru_gru_params){
         draw() % rare ? D : -D, draw() % rare ? H : 20000, c, c, sum(rare, bits), curve(rare), curve(rare),
-        draw() % rare ? kept(filled(256)) : NULL, draw() % rare ? kept(filled(256)) : NULL, product(rare, bits), sum(rare, bits),
-        sum(rare, bits), product(rare, bits), sum(rare, bits) };
+        draw() % rare ? kept(filled(256)) : NULL, draw() % rare ? kept(filled(256)) : NULL, product(rare, bits),
+        sum(rare, bits), sum(rare, bits), product(rare, bits), sum(rare, bits) };
     append(bits == 8 ? NPGRU_INT8_GRU_S8 : NPGRU_INT8_GRU_S16, T, 1, H, (size_t)bits / 8);
 }
 
@@ -100,7 +101,8 @@ static void add_rest(uint32_t rare)
     const int32_t N = between(1, 40);
     operators[n_operators].w = kept(filled((size_t)(N * C)));
     operators[n_operators].bias = bias32;
-    params[n_operators].dense = (npgru_dense_params){ draw() % rare ? 1 : any32(), C, draw() % rare ? N : -N, channels(rare, 8) };
+    params[n_operators].dense = (npgru_dense_params){ draw() % rare ? 1 : any32(), C, draw() % rare ? N : -N,
+                                                      channels(rare, 8) };
     append(NPGRU_INT8_DENSE, 1, 1, N, 1);
     params[n_operators].softmax = (npgru_softmax){ field(1 << 30, INT32_MAX, rare), between(0, 20), field(-255, 0, rare) };
     append(NPGRU_INT8_SOFTMAX, 1, 1, N, 1);
@@ -158,7 +160,10 @@ int main(void)
             if (!npgru_int8_runs(form)) continue;
             if (codes_of(form, frames, clip_M, f, found) != accepted) n_failed++;
             for (int32_t k = 0; accepted && k < n_operators; k++) {
-                if (memcmp(expected[k], found[k], N_CLIPS * n_codes[k])) printf("failed: form %d, operator %d\n", form, k), n_failed++;
+                if (memcmp(expected[k], found[k], N_CLIPS * n_codes[k])) {
+                    printf("failed: form %d, operator %d\n", form, k);
+                    n_failed++;
+                }
                 free(found[k]);
             }
         }

@@ -14,7 +14,8 @@ INLINE sum_scales scales_of_sum(const npgru_sum *p)
 /* ADD (sign 1) and SUB (sign -1). */
 INLINE vec sum(const sum_scales *s, vec x1, vec x2, int32_t sign)
 {
-    const vec a1 = mbq(left(sub(x1, s->x1_zero), s->left_shift), s->x1), a2 = mbq(left(sub(x2, s->x2_zero), s->left_shift), s->x2);
+    const vec a1 = mbq(left(sub(x1, s->x1_zero), s->left_shift), s->x1);
+    const vec a2 = mbq(left(sub(x2, s->x2_zero), s->left_shift), s->x2);
     const vec code = mbq(sign > 0 ? add(a1, a2) : sub(a1, a2), s->y);
     return add(clamped(code, s->low, s->high), all(s->y_zero));
 }

@@ -1,7 +1,7 @@
 /* Sums of products of one clip: convolutions and dense layers. */
 
-/* P pixels, V vectors of columns from n on; P and V are constants where this is called. */
-INLINE void tile(const npgru_matrix *p, int P, int V, const int16_t *x, ptrdiff_t x_step, int32_t n, int16_t *y, ptrdiff_t y_step)
+/* P pixels from x on, V vectors of columns from n on; P and V are constants where this is called. */
+INLINE void tile(const npgru_matrix *p, int P, int V, int32_t n, const npgru_view *view, const int16_t *x, int16_t *y)
 {
     const npgru_outputs *o = &p->out;
     const int16_t *w = p->w + 2 * n;
@@ -14,7 +14,7 @@ INLINE void tile(const npgru_matrix *p, int P, int V, const int16_t *x, ptrdiff_
             pairs w_v[3];
             for (int v = 0; v < V; v++) w_v[v] = load_pairs(w + 2 * v * LANES);
             for (int i = 0; i < P; i++) {
-                const pairs x_i = all_pairs(x_s + i * x_step + 2 * k);
+                const pairs x_i = all_pairs(x_s + i * view->x_step + 2 * k);
                 for (int v = 0; v < V; v++) acc[i][v] = dot(acc[i][v], x_i, w_v[v]);
             }
         }
@@ -23,10 +23,10 @@ INLINE void tile(const npgru_matrix *p, int P, int V, const int16_t *x, ptrdiff_
         const int32_t c = n + v * LANES;
         if (o->wide) {
             const vec multiplier = load(o->multiplier + c), shift = load(o->right + c);
-            for (int i = 0; i < P; i++) store_output(o, wide_shift(acc[i][v], multiplier, shift), y + i * y_step + c);
+            for (int i = 0; i < P; i++) store_output(o, wide_shift(acc[i][v], multiplier, shift), y + i * view->y_step + c);
         } else {
             const scale to_y = scale_of(load(o->multiplier + c), load(o->left + c), load(o->right + c));
-            for (int i = 0; i < P; i++) store_output(o, mbq(acc[i][v], to_y), y + i * y_step + c);
+            for (int i = 0; i < P; i++) store_output(o, mbq(acc[i][v], to_y), y + i * view->y_step + c);
         }
     }
 }
@@ -35,9 +35,9 @@ INLINE void pixels(const npgru_matrix *p, int V, int32_t n, const npgru_view *vi
 {
     const int16_t *x = view->x + row * view->x_row;
     int16_t *y = view->y + row * view->y_row;
-    int32_t i = 0;
-    for (; i + 4 <= view->count; i += 4) tile(p, 4, V, x + i * view->x_step, view->x_step, n, y + i * view->y_step, view->y_step);
-    for (; i < view->count; i++) tile(p, 1, V, x + i * view->x_step, view->x_step, n, y + i * view->y_step, view->y_step);
+    int32_t left_over = view->count;
+    for (; left_over >= 4; left_over -= 4, x += 4 * view->x_step, y += 4 * view->y_step) tile(p, 4, V, n, view, x, y);
+    for (; left_over > 0; left_over--, x += view->x_step, y += view->y_step) tile(p, 1, V, n, view, x, y);
 }
 
 KERNEL void matrix(const npgru_matrix *p, const npgru_view *view)
