@@ -1,0 +1,17 @@
+/* Which form of the kernels this compiler's core takes. -DNPGRU_FORM=1 runs the DSP form anywhere: cortex_m.h has its
+   instructions in C. */
+#ifndef NPGRU_FORM_H
+#define NPGRU_FORM_H
+
+#define NPGRU_PLAIN 0
+#define NPGRU_DSP 1         /* Cortex-M4, M7, M33, M55 */
+
+#ifndef NPGRU_FORM
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#define NPGRU_FORM NPGRU_DSP
+#else
+#define NPGRU_FORM NPGRU_PLAIN
+#endif
+#endif
+
+#endif

@@ -1,0 +1,130 @@
+/* The layers in plain C: the formulas of npgru/int8_reference.py, on the buffers of layers.h. Any sizes, any core. */
+#include "cortex_m.h"
+#include "layers.h"
+
+static inline int32_t output(const npgru_stage *s, int32_t acc, int32_t n)
+{
+    return cm_clamp(cm_qadd(cm_mbq(acc + s->bias[n], s->multiplier[n], s->shift[n]), s->zero), s->low, s->high);
+}
+
+#if NPGRU_PLAIN_CONV
+void npgru_conv_plain(const npgru_conv *p, const npgru_half *window, uint8_t *ring, int32_t slot)
+{
+    const int8_t *w = p->w;
+    for (int32_t n = 0; n < p->channels; n++, w += p->kernel_rows * p->kernel_columns)
+        for (int32_t m = 0; m < p->columns; m++) {
+            int32_t acc = 0;
+            for (int32_t i = 0; i < p->kernel_rows; i++) {
+                const npgru_half *x = window + i * p->window_columns + m * p->stride_columns;
+                for (int32_t j = 0; j < p->kernel_columns; j++)
+                    acc += x[j] * w[i * p->kernel_columns + j];
+            }
+            ring[(n * p->ring_columns + m) * 4 + slot] = (uint8_t)output(&p->stage, acc, n);
+        }
+}
+#endif
+
+#if NPGRU_BLOCKS > 0
+/* Halfword of channel c, row, column (of the group) in a buffer of pairs. */
+static inline int32_t place(int32_t pair_words, int32_t c, int32_t row, int32_t column)
+{
+    return ((column >> 2) * pair_words + (c >> 1) * 8 + row * 4 + (column & 3)) * 2 + (c & 1);
+}
+#endif
+
+#if NPGRU_PLAIN_DEPTHWISE && NPGRU_BLOCKS > 0
+/* 3 x 3 taps around row (1 or 2 of the ring's 4) and column m. */
+static int32_t depthwise_sum(const npgru_depthwise *p, const uint8_t *ring, const int8_t *w, int32_t turn, int32_t row, int32_t m)
+{
+    int32_t acc = 0;
+    for (int32_t j = 0; j < 3; j++)
+        for (int32_t i = 0; i < 3; i++) {
+            const int32_t column = m + j - 1, slot = (row - 1 + i + 2 * turn) & 3;
+            const int32_t x = column < 0 || column >= p->columns ? p->in_zero : ring[column * 4 + slot];
+            acc += x * w[i * 3 + j];
+        }
+    return acc;
+}
+
+void npgru_depthwise_plain(const npgru_depthwise *p, const uint32_t *ring, int32_t turn, int32_t first, int32_t n, npgru_half *pairs)
+{
+    for (int32_t c = 0; c < p->channels; c++)
+        for (int32_t row = 0; row < 2; row++)
+            for (int32_t m = 0; m < n; m++) {
+                const uint8_t *words = (const uint8_t *)(ring + c * p->ring_columns);
+                const int32_t acc = depthwise_sum(p, words, p->w + 9 * c, turn, row + 1, first + m);
+                pairs[place(p->pair_words, c, row, m)] = (npgru_half)output(&p->stage, acc, c);
+            }
+}
+#endif
+
+#if (NPGRU_PLAIN_POINTWISE || NPGRU_PLAIN_POOL) && NPGRU_BLOCKS > 0
+static int32_t pointwise_output(const npgru_pointwise *p, const npgru_half *pairs, int32_t n, int32_t row, int32_t column)
+{
+    const int8_t *w = p->w + n * p->in_channels;
+    int32_t acc = 0;
+    for (int32_t c = 0; c < p->in_channels; c++)
+        acc += pairs[place(p->pair_words, c, row, column)] * w[c];
+    return output(&p->stage, acc, n);
+}
+#endif
+
+#if NPGRU_PLAIN_POINTWISE && NPGRU_BLOCKS > 1
+void npgru_pointwise_plain(const npgru_pointwise *p, const npgru_half *pairs, int32_t rows, int32_t turn, int32_t first,
+                           int32_t n, uint8_t *ring)
+{
+    for (int32_t c = 0; c < p->channels; c++)
+        for (int32_t row = 0; row < 2; row++)
+            for (int32_t m = 0; m < n && (rows >> row & 1); m++)
+                ring[(c * p->ring_columns + first + m) * 4 + NPGRU_NEW_ROWS(turn) + row] =
+                    (uint8_t)pointwise_output(p, pairs, c, row, m);
+}
+
+#endif
+
+#if NPGRU_PLAIN_POOL
+/* The maximum of rounded values, which is the rounded maximum; of u, which is at least 0. */
+static void take_larger(const npgru_pointwise *p, int32_t c, int32_t row, int32_t column, int32_t u, npgru_half *pooled)
+{
+    const int32_t band = column / p->pool, d = band * p->channels + c;
+    npgru_half *largest = pooled + (d >> 1) * 4 + row * 2 + (d & 1);
+    if (band < p->columns / p->pool && u > *largest) *largest = (npgru_half)u;
+}
+
+static void clear(npgru_half *pooled)
+{
+    for (int32_t i = 0; i < 2 * NPGRU_POOLED_WORDS; i++) pooled[i] = 0;
+}
+#endif
+
+#if NPGRU_PLAIN_POOL && NPGRU_BLOCKS > 0
+void npgru_pool_plain(const npgru_pointwise *p, const npgru_half *pairs, int32_t rows, int32_t first, int32_t n, npgru_half *pooled)
+{
+    if (first == 0) clear(pooled);
+    for (int32_t c = 0; c < p->channels; c++)
+        for (int32_t row = 0; row < 2; row++)
+            for (int32_t m = 0; m < n && (rows >> row & 1); m++)
+                take_larger(p, c, row, first + m, pointwise_output(p, pairs, c, row, m), pooled);
+}
+#endif
+
+#if NPGRU_PLAIN_POOL && NPGRU_BLOCKS == 0
+void npgru_pool_ring(const npgru_pointwise *p, const uint8_t *ring, int32_t turn, npgru_half *pooled)
+{
+    clear(pooled);
+    for (int32_t c = 0; c < p->channels; c++)
+        for (int32_t row = 0; row < 2; row++)
+            for (int32_t m = 0; m < p->columns; m++)
+                take_larger(p, c, row, m, ring[(c * p->ring_columns + m) * 4 + NPGRU_NEW_ROWS(turn) + row], pooled);
+}
+#endif
+
+#if NPGRU_PLAIN_GRU
+void npgru_gru_plain(const npgru_gru *p, const npgru_half *pooled, int32_t row, void *scratch, npgru_state *h)
+{
+    int8_t *x = (int8_t *)scratch + NPGRU_GRU_SCRATCH_BYTES;
+    for (int32_t d = 0; d < p->in_features; d++)
+        x[d] = (int8_t)(pooled[(d >> 1) * 4 + row * 2 + (d & 1)] - 128);
+    (void)NPGRU_GRU_STEP(&p->exact, x, p->w, p->u, p->x_bias, p->h_bias, scratch, h);       /* its struct was exported */
+}
+#endif

@@ -1,0 +1,157 @@
+/* The stream: samples -> windows -> features -> the network; clips begin and end here. */
+#include "network.h"
+
+#define MAGIC 0x6E706731u       /* of a context that was initialised */
+
+static uint32_t crc32(uint32_t crc, const uint8_t *bytes, uint32_t n)       /* reflected, 0xEDB88320 */
+{
+    for (uint32_t i = 0; i < n; i++) {
+        crc ^= bytes[i];
+        for (int32_t bit = 0; bit < 8; bit++) crc = (crc >> 1) ^ (0xEDB88320u & (0u - (crc & 1u)));
+    }
+    return crc;
+}
+
+static int good_model(void)
+{
+    uint32_t crc = 0xFFFFFFFFu;
+    if (npgru_model.magic != NPGRU_MODEL_MAGIC) return 0;
+    for (int32_t i = 0; i < npgru_model.n_arrays; i++)
+        crc = crc32(crc, npgru_model.arrays[i].bytes, npgru_model.arrays[i].n_bytes);
+    return (crc ^ 0xFFFFFFFFu) == npgru_model.check;
+}
+
+static void begin(npgru *c)
+{
+#if NPGRU_FRONT_END
+    c->n_samples = c->n_clip = 0;
+#endif
+    c->n_rows = 0;
+    npgru_network_reset(c);
+}
+
+npgru_status npgru_init(npgru *c, size_t context_bytes, npgru_mode mode)
+{
+    if (!c || context_bytes != sizeof(npgru)) return NPGRU_TOO_SMALL;
+    c->magic = 0;
+    if (mode != NPGRU_CLIPS && !(NPGRU_WITH_CONTINUOUS && mode == NPGRU_CONTINUOUS)) return NPGRU_BAD_RANGE;
+    if (!good_model()) return NPGRU_BAD_MODEL;
+    c->magic = MAGIC;
+    c->mode = (int32_t)mode;
+    c->is_new = 0;
+    begin(c);
+    return NPGRU_OK;
+}
+
+/* u = min(floor(f / scale + 1/2), 255 - zero) + zero: npgru_quantize_features, u = code + 128. */
+static npgru_half quantized(uint16_t f)
+{
+    const uint64_t q = ((uint64_t)f * NPGRU_FEATURES_MULTIPLIER + ((1ull << NPGRU_FEATURES_SHIFT) >> 1)) >> NPGRU_FEATURES_SHIFT;
+    return (npgru_half)(q < 255 - NPGRU_FEATURES_ZERO ? q + NPGRU_FEATURES_ZERO : 255);
+}
+
+static void write_row(npgru *c, const uint16_t *features)
+{
+    npgru_half *row = npgru_network_row(c);
+    for (int32_t m = 0; row && m < NPGRU_MELS; m++) row[m] = quantized(features[m]);
+}
+
+static npgru_status end(npgru *c)
+{
+    const npgru_status status = npgru_network_end(c);
+    begin(c);
+    return status;
+}
+
+#if NPGRU_FRONT_END
+/* The samples in the buffer, zeros behind them -> a row of features. */
+static void window_done(npgru *c)
+{
+    uint16_t features[NPGRU_MELS];
+    const int32_t n = c->n_samples > 0 ? c->n_samples : 0;
+    (void)NPGRU_LOG_MEL(&npgru_front_end, c->samples, n, c->work, features);            /* its struct was exported */
+    write_row(c, features);
+    npgru_network_push(c);
+}
+
+/* The buffer is full: a row of features, and room for the next window's samples. */
+static void slide(npgru *c)
+{
+    const int32_t stride = NPGRU_WINDOW_STRIDE, kept = NPGRU_WINDOW_SAMPLES - stride;
+    window_done(c);
+    for (int32_t i = 0; i < kept; i++) {
+        c->samples[i] = c->samples[i + stride];
+        NPGRU_BARRIER();
+    }
+    c->n_samples = kept;
+}
+
+/* Up to n samples into the buffer, no further than the clip's end -> how many. */
+static int32_t take(npgru *c, const int16_t *samples, int32_t n)
+{
+    const int32_t room = c->n_samples < 0 ? -c->n_samples : NPGRU_WINDOW_SAMPLES - c->n_samples;
+    if (n > room) n = room;
+    if (c->mode == NPGRU_CLIPS && n > NPGRU_CLIP_SAMPLES - c->n_clip) n = NPGRU_CLIP_SAMPLES - c->n_clip;
+    for (int32_t i = 0; i < n && c->n_samples >= 0; i++) {
+        c->samples[c->n_samples + i] = samples[i];
+        NPGRU_BARRIER();
+    }
+    c->n_samples += n;
+    if (c->n_clip < NPGRU_CLIP_SAMPLES) c->n_clip += n;
+    return n;
+}
+
+int32_t npgru_push(npgru *c, const int16_t *samples, int32_t n)
+{
+    if (!c || c->magic != MAGIC) return -NPGRU_NOT_READY;
+    if (n < 0 || (n > 0 && !samples)) return -NPGRU_BAD_SHAPE;
+    int32_t at = 0;
+    c->is_new = 0;
+    while (at < n && !c->is_new) {
+        at += take(c, samples + at, n - at);
+        if (c->n_samples == NPGRU_WINDOW_SAMPLES) slide(c);
+        if (c->mode == NPGRU_CLIPS && c->n_clip >= NPGRU_CLIP_SAMPLES) (void)npgru_flush(c);
+    }
+    return at;
+}
+#endif
+
+static void row_done(npgru *c)
+{
+    npgru_network_push(c);
+    if (c->mode == NPGRU_CLIPS && ++c->n_rows == NPGRU_FRAMES) (void)end(c);
+}
+
+npgru_status npgru_push_features(npgru *c, const uint16_t *features)
+{
+    if (!c || c->magic != MAGIC) return NPGRU_NOT_READY;
+    write_row(c, features);
+    row_done(c);
+    return NPGRU_OK;
+}
+
+npgru_status npgru_push_codes(npgru *c, const int8_t *codes)
+{
+    if (!c || c->magic != MAGIC) return NPGRU_NOT_READY;
+    npgru_half *row = npgru_network_row(c);
+    for (int32_t m = 0; row && m < NPGRU_MELS; m++) row[m] = (npgru_half)(codes[m] + 128);
+    row_done(c);
+    return NPGRU_OK;
+}
+
+npgru_status npgru_flush(npgru *c)
+{
+    if (!c || c->magic != MAGIC) return NPGRU_NOT_READY;
+#if NPGRU_FRONT_END
+    if (NPGRU_PAD_TAIL && c->n_clip >= NPGRU_WINDOW_SAMPLES) window_done(c);
+#endif
+    return end(c);
+}
+
+npgru_status npgru_score(npgru *c, npgru_result *result)
+{
+    if (!c || c->magic != MAGIC || !result || !c->is_new) return NPGRU_NOT_READY;
+    *result = c->result;
+    c->is_new = 0;
+    return NPGRU_OK;
+}

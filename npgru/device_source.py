@@ -1,0 +1,202 @@
+"""A Network of device_layout.py -> the text of npgru_model.h and npgru_model.c."""
+import zlib
+from dataclasses import fields, is_dataclass
+from textwrap import fill
+
+import numpy as np
+
+from .device_fast import FORMS, fast_arrays
+from .device_layout import Network, clip_shape, up_to_multiple
+from .front_end import tables
+from .int8 import IntegerModel
+from .int8_params import mean_of_sum
+
+C_TYPES = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t", "uint16": "uint16_t",
+           "uint32": "uint32_t"}
+TABLES = ("window", "twiddles", "segments", "weights", "unweights", "log_table")
+
+
+def literal(value: int) -> str:
+    """A C constant of any width."""
+    value = int(value)
+    suffix = "LL" if not -2**31 < value < 2**31 else ""
+    return "(-0x7FFFFFFF - 1)" if value == -2**31 else f"{value}{suffix}"
+
+
+def array(name: str, values) -> str:
+    """A numpy array -> its definition in C, all dimensions in one."""
+    values = np.asarray(values)
+    numbers = [f"0x{value:08x}" if values.dtype == np.uint32 else literal(value) for value in values.ravel().tolist()]
+    body = fill(", ".join(numbers), 124, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
+    return f"static const {C_TYPES[values.dtype.name]} {name}[{values.size}] = {{\n{body}\n}};\n"
+
+
+def struct(record=None, **more) -> str:
+    """A record of int8_params, and further fields -> the initialiser of its C struct; what is text stays as it is."""
+    values = {field.name: getattr(record, field.name) for field in fields(record)} if record else {}
+    texts = [f".{name} = {value if isinstance(value, str) else struct(value) if is_dataclass(value) else literal(value)}"
+             for name, value in {**values, **more}.items()]
+    return f"{{ {', '.join(texts)} }}"
+
+
+def channels(prefix: str, p) -> str:
+    """npgru_channels, its arrays named prefix_multiplier and prefix_shift."""
+    return struct(x_zero_point=p.x_zero_point, y_zero_point=p.y_zero_point, y_min=p.y_min, y_max=p.y_max,
+                  multiplier=f"{prefix}_multiplier", shift=f"{prefix}_shift")
+
+
+class Layers:
+    """The arrays of one form, and the initialisers of its layers."""
+
+    def __init__(self):
+        self.arrays = {}
+
+    def named(self, name: str, values) -> str:
+        self.arrays[name] = np.ascontiguousarray(values)
+        return name
+
+    def stage(self, layer) -> str:
+        s, name = layer.stage, layer.name
+        return struct(zero=s.zero, low=s.low, high=s.high, bias=self.named(f"{name}_bias", s.bias.astype(np.int32)),
+                      multiplier=self.named(f"{name}_multiplier", s.multiplier.astype(np.int32)),
+                      shift=self.named(f"{name}_shift", s.shift.astype(np.int8)))
+
+    def convolution(self, layer, fast, **sizes) -> str:
+        """The initialiser of npgru_conv, npgru_depthwise or npgru_pointwise."""
+        common = dict(sizes, channels=layer.channels, columns=layer.columns, ring_columns=layer.ring_columns)
+        if fast is not None:
+            return struct(**common, fast=self.named(f"{layer.name}_stream", fast))
+        return struct(**common, w=self.named(f"{layer.name}_w", layer.w), stage=self.stage(layer), fast="0")
+
+    def gru(self, op, fast) -> str:
+        sizes = {"in_features": op.arrays["w"].shape[1], "units": op.arrays["u"].shape[1]}
+        if fast is not None:
+            return struct(**sizes, fast_w=self.named("gru_w_stream", fast[0]), fast_u=self.named("gru_u_stream", fast[1]))
+        p, state8 = op.record, op.settings["bits"] == 8
+        for key in ("input", "state"):
+            self.named(f"gru_{key}_multiplier", getattr(p, key).multiplier)
+            self.named(f"gru_{key}_shift", getattr(p, key).shift)
+        curves = {"sigmoid_table": self.named("gru_sigmoid", p.sigmoid), "tanh_table": self.named("gru_tanh", p.tanh)} if state8 \
+            else {"sigmoid": p.sigmoid, "tanh": p.tanh}
+        exact = struct(**sizes, input=channels("gru_input", p.input), state=channels("gru_state", p.state), gates=p.gates, **curves,
+                       reset=p.reset, candidate=p.candidate, difference=p.difference, blend=p.blend, update=p.update)
+        names = {key: self.named(f"gru_{key}", op.arrays[key]) for key in ("w", "u")}
+        return struct(**sizes, exact=exact, **names, x_bias=self.named("gru_x_bias", op.arrays["bx"]),
+                      h_bias=self.named("gru_h_bias", op.arrays["bh"]))
+
+    def dense(self, op) -> str:
+        N, D = op.arrays["w"].shape
+        self.named(f"{op.name}_multiplier", op.record.multiplier)
+        self.named(f"{op.name}_shift", op.record.shift)
+        exact = struct(batch=1, in_features=D, out_features=N, channels=channels(op.name, op.record))
+        return struct(exact=exact, w=self.named(f"{op.name}_w", op.arrays["w"]),
+                      bias=self.named(f"{op.name}_bias", op.arrays["bias"]))
+
+    def checksum(self) -> int:
+        """CRC-32 of all arrays, little-endian."""
+        crc = 0
+        for values in self.arrays.values():
+            crc = zlib.crc32(values.astype(values.dtype.newbyteorder("<")).tobytes(), crc)
+        return crc
+
+
+def body(network: Network, fast: dict, magic: int) -> tuple[str, dict]:
+    """npgru_model and its arrays in one form -> its text; and its arrays.   fast: {layer's name: its stream, or None}"""
+    layers = Layers()
+    mean = mean_of_sum(network.mean.settings["x"], network.mean.y, network.n_steps)
+    depthwise, pointwise = [], []
+    for k, (first, second) in enumerate(network.blocks):
+        words = second.in_pairs * 8
+        depthwise.append(layers.convolution(first, fast[first.name], in_zero=first.in_zero, pair_words=words))
+        pool = network.pool if k == len(network.blocks) - 1 else 0
+        pointwise.append(layers.convolution(second, fast[second.name], in_channels=second.w.shape[1], pair_words=words, pool=pool))
+    if not network.blocks:                                                        # only its sizes are read
+        depthwise, pointwise = ["{ 0 }"], [struct(channels=network.conv.channels, columns=network.conv.columns,
+                                                  ring_columns=network.conv.ring_columns, pool=network.pool)]
+    members = {
+        "conv": layers.convolution(network.conv, fast[network.conv.name], in_zero=network.conv.in_zero, **network.conv.sizes),
+        "depthwise": listed(depthwise), "pointwise": listed(pointwise), "gru": layers.gru(network.gru, fast["gru"]),
+        "mean": struct(mean), "dense": listed(layers.dense(op) for op in network.dense), "softmax": struct(network.softmax.record)}
+    spans = ",\n".join(f"    {{ {name}, sizeof {name} }}" for name in layers.arrays)
+    values = ",\n".join(f"    .{name} = {text}" for name, text in members.items())
+    text = "\n".join([array(name, values) for name, values in layers.arrays.items()])
+    text += f"\nstatic const npgru_span arrays[] = {{\n{spans}\n}};\n\nconst npgru_model_data npgru_model = {{\n"
+    text += f"    .magic = NPGRU_MODEL_MAGIC, .check = 0x{layers.checksum():08x}u, .arrays = arrays, .n_arrays = {len(layers.arrays)},\n"
+    return f"{text}{values}\n}};\n", layers.arrays
+
+
+def listed(texts) -> str:
+    return "{\n        " + ",\n        ".join(texts) + "\n    }"
+
+
+def front_end_source(front_end) -> str:
+    constants = tables(front_end)
+    values = struct(window_len=front_end.window_len, window_stride=front_end.window_stride,
+                    window_bits=front_end.window_scaling_bits, n_channels=front_end.mel_n_channels,
+                    post_bits=front_end.mel_post_scaling_bits, pad_tail=front_end.pad_tail,
+                    **{name: f"front_end_{name}" for name in TABLES})
+    arrays = "\n".join(array(f"front_end_{name}", getattr(constants, name)) for name in TABLES)
+    return f"#if NPGRU_FRONT_END\n{arrays}\nconst npgru_log_mel_params npgru_front_end = {values};\n#endif\n"
+
+
+def rings_source(network: Network) -> str:
+    starts = np.cumsum([0, *network.rings]).astype(np.int32)
+    return f"const int32_t npgru_ring_start[NPGRU_RINGS + 1] = {{ {', '.join(map(str, starts))} }};\n"
+
+
+def kinds_of(network: Network) -> dict[str, list]:
+    """{kind of kernel: its layers' names}"""
+    depthwise, pointwise = ([block[k].name for block in network.blocks] for k in (0, 1))
+    return {"CONV": [network.conv.name], "DEPTHWISE": depthwise, "POINTWISE": pointwise[:-1], "POOL": pointwise[-1:], "GRU": ["gru"]}
+
+
+def form_macros(network: Network, form: str, fast: dict) -> str:
+    """Which kernels a form needs: NPGRU_FAST_<kind>, NPGRU_PLAIN_<kind>, and the shifts of the fast output stages."""
+    lines = []
+    for kind, names in kinds_of(network).items():
+        chosen = [fast[name] is not None for name in names]
+        no_block = kind == "POOL" and not names
+        lines += [f"#define NPGRU_FAST_{kind} {int(any(chosen))}", f"#define NPGRU_PLAIN_{kind} {int(not all(chosen) or no_block)}"]
+    return "\n".join(lines + [f"#define {name} {value}" for name, value in fast.get("macros", {}).items()])
+
+
+def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
+    """The macros of npgru_model.h that no form changes."""
+    fe, gru = integers.front_end, network.gru
+    _, T, M, _ = clip_shape(integers)
+    D, H, bits = gru.arrays["w"].shape[1], gru.arrays["u"].shape[1], gru.settings["bits"]
+    scratch = 2 * (D + 6 * H) if bits == 16 else 6 * H
+    gru_words = max(-(-(scratch + D) // 4), 9 * H + 4)
+    work = max(network.pair_words, gru_words)
+    features, logits = integers.operators[0], network.dense[-1].y
+    window = network.conv.sizes["window_columns"] * up_to_multiple(network.conv.sizes["kernel_rows"], 2) // 2
+    values = {
+        "SAMPLE_RATE_HZ": fe.sample_rate_hz, "CLIP_SAMPLES": round(integers.clip_s * fe.sample_rate_hz),
+        "WINDOW_SAMPLES": fe.window_len, "WINDOW_STRIDE": fe.window_stride, "PAD_TAIL": int(fe.pad_tail),
+        "HOP_SAMPLES": fe.window_stride * network.conv.sizes["stride_rows"], "FRAMES": T, "MELS": M,
+        "FEATURES_MULTIPLIER": f"{features.record.multiplier}ull", "FEATURES_SHIFT": features.record.shift,
+        "FEATURES_ZERO": features.y.zero_point + 128, "BLOCKS": len(network.blocks), "RINGS": len(network.rings),
+        "GROUP": min(8, up_to_multiple(network.conv.columns, 4)), "STEPS": network.n_steps, "UNITS": H, "STATE_BITS": bits,
+        "DENSE_LAYERS": len(network.dense), "CLASSES": len(network.dense[-1].arrays["bias"]),
+        "TAIL": max([H, *(len(op.arrays["bias"]) for op in network.dense)]), "WINDOW_WORDS": window,
+        "RING_WORDS": sum(network.rings), "POOLED_WORDS": up_to_multiple(D, 2), "NETWORK_WORK_WORDS": work,
+        "WORK_WORDS": max(work, fe.window_len), "GRU_STEP": f"npgru_gru_step_s{bits}", "GRU_SCRATCH_BYTES": scratch}
+    known = {f"NPGRU_{name}": str(value) for name, value in values.items()}
+    return known | {"NPGRU_LOGIT_SCALE": f"{float(logits.scale):.9g}f", "NPGRU_LOGIT_ZERO_POINT": str(logits.zero_point)}
+
+
+def model_files(integers: IntegerModel, network: Network, about: str) -> dict[str, str]:
+    """{"npgru_model.h": text, "npgru_model.c": text}; about: a sentence on the network, for their heads."""
+    macros = sizes(integers, network)
+    magic = zlib.crc32(repr(macros).encode())
+    header = [f"/* Sizes of the network, written by npgru export. {about} */", "#ifndef NPGRU_MODEL_H", "#define NPGRU_MODEL_H", "",
+              '#include "form.h"', "", f"#define NPGRU_MODEL_MAGIC 0x{magic:08x}u"]
+    header += [f"#define {name} {value}" for name, value in macros.items()]
+    source = [f"/* The network's numbers, in the order of the kernels; written by npgru export. {about} */", '#include "npgru.h"', "",
+              rings_source(network), front_end_source(integers.front_end)]
+    for k, form in enumerate(FORMS):
+        condition = "#else" if form == "PLAIN" else f"#{'el' if k else ''}if NPGRU_FORM == NPGRU_{form}"
+        fast = fast_arrays(network, form)
+        header += ["", condition, form_macros(network, form, fast)]
+        source += [condition, "", body(network, fast, magic)[0]]
+    return {"npgru_model.h": "\n".join([*header, "#endif", "", "#endif", ""]), "npgru_model.c": "\n".join([*source, "#endif", ""])}
