@@ -1,4 +1,4 @@
-FORMS = ("PLAIN",)
+FORMS = ("DSP", "PLAIN")
 
 
 def fast_arrays(network, form):

@@ -180,7 +180,7 @@ def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
         "DENSE_LAYERS": len(network.dense), "CLASSES": len(network.dense[-1].arrays["bias"]),
         "TAIL": max([H, *(len(op.arrays["bias"]) for op in network.dense)]), "WINDOW_WORDS": window,
         "RING_WORDS": sum(network.rings), "POOLED_WORDS": up_to_multiple(D, 2), "NETWORK_WORK_WORDS": work,
-        "WORK_WORDS": max(work, fe.window_len), "GRU_STEP": f"npgru_gru_step_s{bits}", "GRU_SCRATCH_BYTES": scratch}
+        "WORK_WORDS": max(work, fe.window_len), "LOG_MEL": "npgru_log_mel_frame_pairs", "GRU_STEP": f"npgru_gru_step_s{bits}", "GRU_SCRATCH_BYTES": scratch}
     known = {f"NPGRU_{name}": str(value) for name, value in values.items()}
     return known | {"NPGRU_LOGIT_SCALE": f"{float(logits.scale):.9g}f", "NPGRU_LOGIT_ZERO_POINT": str(logits.zero_point)}
 

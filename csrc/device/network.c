@@ -104,7 +104,6 @@ static void recur(npgru *c, int32_t rows)
     }
 }
 
-#if NPGRU_BLOCKS > 0
 /* One block on the new pair of its ring: a group of columns through both layers, then the next. */
 static void block(npgru *c, int32_t b, int32_t turn, int32_t rows)
 {
@@ -121,7 +120,6 @@ static void block(npgru *c, int32_t b, int32_t turn, int32_t rows)
             BY_FORM(POOL, pointwise, npgru_pool, (pointwise, pairs, rows, first, n, pooled));
     }
 }
-#endif
 
 /* Rows 2 k and 2 k + 1 of the convolution are in the first ring. */
 static void step(npgru *c, int32_t k)
@@ -131,7 +129,7 @@ static void step(npgru *c, int32_t k)
     for (int32_t b = 0; b <= NPGRU_BLOCKS; b++) {                       /* rows first and first + 1 leave block b */
         const int32_t first = 2 * k - b;
         rows = (first >= 0 && first < c->end ? 1 : 0) | (first + 1 >= 0 && first + 1 < c->end ? 2 : 0);
-        if (b > 0 && rows) block(c, b - 1, turn, rows);
+        if (NPGRU_BLOCKS > 0 && b > 0 && rows) block(c, b - 1, turn, rows);
         if (b < NPGRU_BLOCKS && (first == c->end || first + 1 == c->end))
             fill_row(c, b, NPGRU_NEW_ROWS(turn) + (first != c->end));   /* the zeros below the last row */
     }
