@@ -20,6 +20,10 @@
 #include "npgru_int8.h"
 #include "npgru_model.h"
 
+#ifdef __cplusplus
+extern "C" {
+#endif
+
 #if defined(__GNUC__)
 #define NPGRU_MAY_ALIAS __attribute__((may_alias))
 #define NPGRU_BARRIER() __asm__ volatile("")
@@ -135,4 +139,7 @@ void npgru_gru_plain(const npgru_gru *p, const npgru_half *pooled, int32_t row, 
 void npgru_gru_input_fast(const npgru_gru *p, const npgru_half *pooled, int16_t *gx);
 void npgru_gru_step_fast(const npgru_gru *p, const int16_t *gx, int16_t *scratch, npgru_state *h);
 
+#ifdef __cplusplus
+}
+#endif
 #endif
