@@ -48,6 +48,14 @@ static inline uint32_t cm_pair(int32_t low, int32_t high)
 
 static inline uint32_t cm_sxtb16(uint32_t x) { return (uint32_t)__sxtb16((int8x4_t)x); }
 static inline uint32_t cm_uxtb16(uint32_t x) { return (uint32_t)__uxtb16((uint8x4_t)x); }
+
+#define CM_EXTEND_ROTATED(name, instruction, bits)                                      \
+    static inline uint32_t name(uint32_t x)                                             \
+    {                                                                                   \
+        uint32_t y;                                                                     \
+        __asm__(instruction " %0, %1, ror #" #bits : "=r"(y) : "r"(x));                 \
+        return y;                                                                       \
+    }
 static inline int32_t cm_smuad(uint32_t a, uint32_t b) { return __smuad((int16x2_t)a, (int16x2_t)b); }
 static inline int32_t cm_smlad(uint32_t a, uint32_t b, int32_t c) { return __smlad((int16x2_t)a, (int16x2_t)b, c); }
 static inline int32_t cm_smlabb(uint32_t a, uint32_t b, int32_t c) { return __smlabb((int32_t)a, (int32_t)b, c); }
@@ -109,6 +117,13 @@ static inline uint32_t cm_sxtb16(uint32_t x)                       /* bytes 0 an
 }
 
 static inline uint32_t cm_uxtb16(uint32_t x) { return x & 0x00FF00FFu; }       /* bytes 0 and 2, unsigned */
+
+#define CM_EXTEND_ROTATED(name, instruction, bits)                                      \
+    static inline uint32_t name(uint32_t x)                                             \
+    {                                                                                   \
+        x = x >> bits | x << (32 - bits);                                               \
+        return (instruction)[0] == 's' ? cm_sxtb16(x) : cm_uxtb16(x);                   \
+    }
 
 static inline int32_t cm_smlabb(uint32_t a, uint32_t b, int32_t c)             /* c + low low; wraps */
 {
@@ -217,6 +232,11 @@ static inline uint32_t cm_rbit(uint32_t x)                                     /
 #endif
 }
 
+CM_EXTEND_ROTATED(cm_sxtb16_8, "sxtb16", 8)             /* bytes 1 and 3 */
+CM_EXTEND_ROTATED(cm_uxtb16_8, "uxtb16", 8)
+CM_EXTEND_ROTATED(cm_uxtb16_16, "uxtb16", 16)           /* bytes 2 and 0 */
+CM_EXTEND_ROTATED(cm_uxtb16_24, "uxtb16", 24)           /* bytes 3 and 1 */
+
 /* SSAT to 1..32 bits, USAT to 0..31: macros, because the instruction holds the number of bits. */
 #if defined(__ARM_FEATURE_SAT) && __ARM_FEATURE_SAT            /* the built-ins: GCC's __ssat fails -Wsign-conversion */
 #define CM_SSAT(x, bits) ((int32_t)__builtin_arm_ssat((x), (bits)))
@@ -224,6 +244,21 @@ static inline uint32_t cm_rbit(uint32_t x)                                     /
 #else
 #define CM_SSAT(x, bits) cm_clamp((x), (int32_t)(-0x7FFFFFFF - 1) >> (32 - (bits)), (int32_t)0x7FFFFFFF >> (32 - (bits)))
 #define CM_USAT(x, bits) cm_clamp((x), 0, (int32_t)((1u << (bits)) - 1u))
+#endif
+
+/* name(x) = USAT(x >> right, 8), in one instruction. right: a constant, or a macro of one. */
+#define CM_TEXT_OF(x) #x
+#define CM_TEXT(x) CM_TEXT_OF(x)
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#define CM_USAT8_OF_SHIFTED(name, right)                                                \
+    static inline int32_t name(int32_t x)                                               \
+    {                                                                                   \
+        int32_t y;                                                                      \
+        __asm__("usat %0, #8, %1, asr #" CM_TEXT(right) : "=r"(y) : "r"(x));            \
+        return y;                                                                       \
+    }
+#else
+#define CM_USAT8_OF_SHIFTED(name, right) static inline int32_t name(int32_t x) { return CM_USAT(x >> (right), 8); }
 #endif
 
 static inline int32_t cm_shift_left(int32_t x, int32_t n) { return (int32_t)((uint32_t)x << n); }      /* 0..31; wraps */

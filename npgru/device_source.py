@@ -5,7 +5,7 @@ from textwrap import fill
 
 import numpy as np
 
-from .device_fast import FORMS, fast_arrays
+from .device_fast import FORMS, fast_arrays, layers_by_kind
 from .device_layout import Network, clip_shape, up_to_multiple
 from .front_end import tables
 from .int8 import IntegerModel
@@ -144,20 +144,19 @@ def rings_source(network: Network) -> str:
     return f"const int32_t npgru_ring_start[NPGRU_RINGS + 1] = {{ {', '.join(map(str, starts))} }};\n"
 
 
-def kinds_of(network: Network) -> dict[str, list]:
-    """{kind of kernel: its layers' names}"""
-    depthwise, pointwise = ([block[k].name for block in network.blocks] for k in (0, 1))
-    return {"CONV": [network.conv.name], "DEPTHWISE": depthwise, "POINTWISE": pointwise[:-1], "POOL": pointwise[-1:], "GRU": ["gru"]}
-
-
-def form_macros(network: Network, form: str, fast: dict) -> str:
-    """Which kernels a form needs: NPGRU_FAST_<kind>, NPGRU_PLAIN_<kind>, and the shifts of the fast output stages."""
+def form_macros(network: Network, streams: dict, shifts: dict) -> str:
+    """Which kernels a form needs: NPGRU_FAST_<kind>, NPGRU_PLAIN_<kind>; and what its fast ones have as constants."""
+    names = {kind: [layer.name for layer in layers] for kind, layers in layers_by_kind(network).items()} | {"GRU": ["gru"]}
     lines = []
-    for kind, names in kinds_of(network).items():
-        chosen = [fast[name] is not None for name in names]
-        no_block = kind == "POOL" and not names
+    for kind in names:
+        chosen = [streams[name] is not None for name in names[kind]]
+        no_block = kind == "POOL" and not chosen
         lines += [f"#define NPGRU_FAST_{kind} {int(any(chosen))}", f"#define NPGRU_PLAIN_{kind} {int(not all(chosen) or no_block)}"]
-    return "\n".join(lines + [f"#define {name} {value}" for name, value in fast.get("macros", {}).items()])
+    lines += [f"#define NPGRU_SHIFT_{kind} {shift}" for kind, shift in shifts.items()]
+    if streams["gru"] is not None:
+        lines += [f"#define NPGRU_GRU_{field.name.upper()} {struct(getattr(network.gru.record, field.name))}"
+                  for field in fields(network.gru.record) if field.name not in ("input", "state")]
+    return "\n".join(lines)
 
 
 def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
@@ -166,10 +165,11 @@ def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
     _, T, M, _ = clip_shape(integers)
     D, H, bits = gru.arrays["w"].shape[1], gru.arrays["u"].shape[1], gru.settings["bits"]
     scratch = 2 * (D + 6 * H) if bits == 16 else 6 * H
-    gru_words = max(-(-(scratch + D) // 4), 9 * H + 4)
+    gru_words = max(-(-(scratch + D) // 4), 5 * H + 4)                               # the exact form's, the fast one's
     work = max(network.pair_words, gru_words)
     features, logits = integers.operators[0], network.dense[-1].y
-    window = network.conv.sizes["window_columns"] * up_to_multiple(network.conv.sizes["kernel_rows"], 2) // 2
+    slack = network.conv.ring_columns - network.conv.columns + 1                     # columns that the fast kernel computes for nothing
+    window = slack + network.conv.sizes["window_columns"] * up_to_multiple(network.conv.sizes["kernel_rows"], 2) // 2
     values = {
         "SAMPLE_RATE_HZ": fe.sample_rate_hz, "CLIP_SAMPLES": round(integers.clip_s * fe.sample_rate_hz),
         "WINDOW_SAMPLES": fe.window_len, "WINDOW_STRIDE": fe.window_stride, "PAD_TAIL": int(fe.pad_tail),
@@ -179,7 +179,7 @@ def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
         "GROUP": min(8, up_to_multiple(network.conv.columns, 4)), "STEPS": network.n_steps, "UNITS": H, "STATE_BITS": bits,
         "DENSE_LAYERS": len(network.dense), "CLASSES": len(network.dense[-1].arrays["bias"]),
         "TAIL": max([H, *(len(op.arrays["bias"]) for op in network.dense)]), "WINDOW_WORDS": window,
-        "RING_WORDS": sum(network.rings), "POOLED_WORDS": up_to_multiple(D, 2), "NETWORK_WORK_WORDS": work,
+        "RING_WORDS": sum(network.rings), "POOLED_WORDS": up_to_multiple(D, 4), "NETWORK_WORK_WORDS": work,
         "WORK_WORDS": max(work, fe.window_len), "LOG_MEL": "npgru_log_mel_frame_pairs", "GRU_STEP": f"npgru_gru_step_s{bits}", "GRU_SCRATCH_BYTES": scratch}
     known = {f"NPGRU_{name}": str(value) for name, value in values.items()}
     return known | {"NPGRU_LOGIT_SCALE": f"{float(logits.scale):.9g}f", "NPGRU_LOGIT_ZERO_POINT": str(logits.zero_point)}
@@ -196,7 +196,7 @@ def model_files(integers: IntegerModel, network: Network, about: str) -> dict[st
               rings_source(network), front_end_source(integers.front_end)]
     for k, form in enumerate(FORMS):
         condition = "#else" if form == "PLAIN" else f"#{'el' if k else ''}if NPGRU_FORM == NPGRU_{form}"
-        fast = fast_arrays(network, form)
-        header += ["", condition, form_macros(network, form, fast)]
-        source += [condition, "", body(network, fast, magic)[0]]
+        streams, shifts = fast_arrays(network, form)
+        header += ["", condition, form_macros(network, streams, shifts)]
+        source += [condition, "", body(network, streams, magic)[0]]
     return {"npgru_model.h": "\n".join([*header, "#endif", "", "#endif", ""]), "npgru_model.c": "\n".join([*source, "#endif", ""])}

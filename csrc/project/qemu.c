@@ -3,9 +3,8 @@
 #include "board.h"
 #include "npgru.h"
 
-static npgru detector;
-
 #ifndef DEMO_EMPTY
+static npgru detector;
 static uint32_t noise_state = 7;
 
 static uint32_t noise(void)
@@ -52,5 +51,5 @@ int main(void)
     return 0;
 }
 #else
-int main(void) { return ((const volatile uint8_t *)&detector)[0]; }
+int main(void) { return 0; }
 #endif

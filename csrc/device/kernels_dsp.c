@@ -1,0 +1,218 @@
+/* The layers for the DSP instructions, two products each. Every output is u = USAT8(SMMUL(256 a + d, Q) >> shift), which
+   npgru/device_fast.py proved equal to the exact formula when the model was exported; the streams of weights are in the
+   order that its functions <layer>_stream describe. Blocks of 4 columns x 2 channels fill the registers. */
+#include "cortex_m.h"
+#include "layers.h"
+
+#if NPGRU_FORM == NPGRU_DSP
+
+#if NPGRU_FAST_CONV
+CM_USAT8_OF_SHIFTED(conv_saturated, NPGRU_SHIFT_CONV)
+static inline uint8_t conv_u(int32_t a, uint32_t q) { return (uint8_t)conv_saturated(cm_smmul(a, (int32_t)q)); }
+
+/* Taps (0, 1) and (2, 3) of a row: column m of the output begins at word m of the window's row. */
+#define CONV_ROW                                                                                             \
+    do {                                                                                                     \
+        const uint32_t w0 = s[0], w1 = s[1], w2 = s[2], w3 = s[3];                                           \
+        uint32_t u = x[0];                                                                                   \
+        a0 = cm_smlad(u, w0, a0), b0 = cm_smlad(u, w1, b0), u = x[1];                                        \
+        a1 = cm_smlad(u, w0, a1), b1 = cm_smlad(u, w1, b1);                                                  \
+        a0 = cm_smlad(u, w2, a0), b0 = cm_smlad(u, w3, b0), u = x[2];                                        \
+        a2 = cm_smlad(u, w0, a2), b2 = cm_smlad(u, w1, b2);                                                  \
+        a1 = cm_smlad(u, w2, a1), b1 = cm_smlad(u, w3, b1), u = x[3];                                        \
+        a3 = cm_smlad(u, w0, a3), b3 = cm_smlad(u, w1, b3);                                                  \
+        a2 = cm_smlad(u, w2, a2), b2 = cm_smlad(u, w3, b2), u = x[4];                                        \
+        a3 = cm_smlad(u, w2, a3), b3 = cm_smlad(u, w3, b3);                                                  \
+        s += 4, x += row_words;                                                                              \
+    } while (0)
+
+CM_HOT void npgru_conv_fast(const npgru_conv *p, const npgru_half *window, uint8_t *ring, int32_t slot)
+{
+    const int32_t row_words = p->window_columns / 2, next = 4 * p->ring_columns, n_rows = p->kernel_rows;
+    for (int32_t m = 0; m < p->columns; m += 4) {
+        const uint32_t *s = p->fast, *end = s;
+        uint8_t *y = ring + 4 * m + slot;
+        for (int32_t n = 0; n < p->channels; n += 2, y += 2 * next) {
+            const npgru_word *x = (const npgru_word *)window + m;
+            int32_t a0 = (int32_t)s[0], a1 = a0, a2 = a0, a3 = a0, b0 = (int32_t)s[1], b1 = b0, b2 = b0, b3 = b0;
+            s += 2;
+            end = s + 4 * n_rows;
+            do {
+                CONV_ROW;
+                CONV_ROW;
+            } while (s < end);
+            const uint32_t q0 = s[0], q1 = s[1];
+            s += 2;
+            y[0] = conv_u(a0, q0), y[4] = conv_u(a1, q0), y[8] = conv_u(a2, q0), y[12] = conv_u(a3, q0);
+            y[next] = conv_u(b0, q1), y[next + 4] = conv_u(b1, q1), y[next + 8] = conv_u(b2, q1), y[next + 12] = conv_u(b3, q1);
+        }
+    }
+}
+#endif
+
+#if NPGRU_FAST_DEPTHWISE
+CM_USAT8_OF_SHIFTED(depthwise_saturated, NPGRU_SHIFT_DEPTHWISE)
+static inline npgru_half depthwise_u(int32_t a, uint32_t q) { return (npgru_half)depthwise_saturated(cm_smmul(a, (int32_t)q)); }
+
+/* A column of the ring: even = rows (0, 2), odd = rows (1, 3). The output's first row sees rows 0, 1, 2, its second 1, 2, 3. */
+#define LOAD                                                            \
+    do {                                                                \
+        const uint32_t word = *x++;                                     \
+        even = turn ? cm_uxtb16_16(word) : cm_uxtb16(word);             \
+        odd = turn ? cm_uxtb16_24(word) : cm_uxtb16_8(word);            \
+    } while (0)
+/* It is the left neighbour of the next output, the middle of this one, the right neighbour of the last. */
+#define LEFT(a, b) a = cm_smlabb(odd, w1, cm_smlad(even, w_left, bias)), b = cm_smlatb(even, w1, cm_smlad(odd, w_left, bias))
+#define MIDDLE(a, b) a = cm_smlabt(odd, w1, cm_smlad(even, w_middle, a)), b = cm_smlatt(even, w1, cm_smlad(odd, w_middle, b))
+#define RIGHT(a, b) a = cm_smlabb(odd, w1_right, cm_smlad(even, w_right, a)), b = cm_smlatb(even, w1_right, cm_smlad(odd, w_right, b))
+#define STORE(a, b, m) y[2 * (m)] = depthwise_u(a, q), y[2 * (m) + 8] = depthwise_u(b, q)
+
+/* One channel, columns first..first + n - 1; n a multiple of 4, turn a constant where this is called. */
+static inline void depthwise_channel(const npgru_word *x, int32_t turn, const uint32_t *s, int32_t has_left, int32_t n_groups,
+                                     int32_t has_right, int32_t group_halves, npgru_half *y)
+{
+    const int32_t bias = (int32_t)s[0];
+    const uint32_t w_left = s[1], w_middle = s[2], w_right = s[3], w1 = s[4], w1_right = s[5], q = s[6];
+    uint32_t even, odd;
+    int32_t a0 = bias, b0 = bias, a1, b1;
+    if (has_left) {
+        LOAD;
+        LEFT(a0, b0);
+    }
+    LOAD;
+    MIDDLE(a0, b0);
+    LEFT(a1, b1);
+    for (;;) {
+        LOAD;
+        RIGHT(a0, b0);
+        STORE(a0, b0, 0);
+        MIDDLE(a1, b1);
+        LEFT(a0, b0);
+        LOAD;
+        RIGHT(a1, b1);
+        STORE(a1, b1, 1);
+        MIDDLE(a0, b0);
+        LEFT(a1, b1);
+        LOAD;
+        RIGHT(a0, b0);
+        STORE(a0, b0, 2);
+        MIDDLE(a1, b1);
+        if (--n_groups == 0) break;
+        LEFT(a0, b0);
+        LOAD;
+        RIGHT(a1, b1);
+        STORE(a1, b1, 3);
+        MIDDLE(a0, b0);
+        LEFT(a1, b1);
+        y += group_halves;
+    }
+    if (has_right) {
+        LOAD;
+        RIGHT(a1, b1);
+    }
+    STORE(a1, b1, 3);
+}
+
+#define CHANNELS(turn)                                                                                                       \
+    for (int32_t c = 0; c < p->channels; c++, x += p->ring_columns, s += 7, y += c & 1 ? 1 : 15)                               \
+        depthwise_channel(x, turn, s, first > 0, (n + 3) >> 2, first + n < p->columns, 2 * p->pair_words, y)
+
+CM_HOT void npgru_depthwise_fast(const npgru_depthwise *p, const uint32_t *ring, int32_t turn, int32_t first, int32_t n, npgru_half *pairs)
+{
+    const npgru_word *x = (const npgru_word *)ring + first - (first > 0);
+    const uint32_t *s = p->fast;
+    npgru_half *y = pairs;
+    if (turn) CHANNELS(1);
+    else CHANNELS(0);
+}
+#endif
+
+#if NPGRU_FAST_POINTWISE || NPGRU_FAST_POOL
+/* 4 columns x 2 channels over all inputs: a of the first channel, b = 256 a_second + a_first + its bias. */
+#define PAIR(k)                                                                  \
+    do {                                                                         \
+        const uint32_t w = s[k], w0 = cm_sxtb16(w);                              \
+        uint32_t u0 = x[8 * (k)], u1 = x[8 * (k) + 1];                           \
+        a0 = cm_smlad(u0, w0, a0), b0 = cm_smlad(u0, w, b0);                     \
+        a1 = cm_smlad(u1, w0, a1), b1 = cm_smlad(u1, w, b1);                     \
+        u0 = x[8 * (k) + 2], u1 = x[8 * (k) + 3];                                \
+        a2 = cm_smlad(u0, w0, a2), b2 = cm_smlad(u0, w, b2);                     \
+        a3 = cm_smlad(u1, w0, a3), b3 = cm_smlad(u1, w, b3);                     \
+    } while (0)
+
+#define SUMS                                                                                                 \
+    int32_t a0 = 0, a1 = 0, a2 = 0, a3 = 0, b0 = (int32_t)s[0], b1 = b0, b2 = b0, b3 = b0;                   \
+    const uint32_t *end = s + n_pairs;                                                                       \
+    s++;                                                                                                     \
+    do {                                                                                                     \
+        PAIR(0);                                                                                             \
+        PAIR(1);                                                                                             \
+        PAIR(2);                                                                                             \
+        PAIR(3);                                                                                             \
+        s += 4, x += 32;                                                                                     \
+    } while (s < end);                                                                                       \
+    x -= 8 * n_pairs;                                                                                        \
+    const int32_t d = (int32_t)s[0];                                                                         \
+    const uint32_t q0 = s[1], q1 = s[2];                                                                     \
+    s += 3
+#define FIRST(a) cm_add_wrapping(cm_shift_left(a, 8), d)
+#define SECOND(a, b) cm_add_wrapping(b, -(a))
+#endif
+
+#if NPGRU_FAST_POINTWISE && NPGRU_BLOCKS > 1
+CM_USAT8_OF_SHIFTED(pointwise_saturated, NPGRU_SHIFT_POINTWISE)
+static inline uint8_t pointwise_u(int32_t a, uint32_t q) { return (uint8_t)pointwise_saturated(cm_smmul(a, (int32_t)q)); }
+
+/* 4 columns of a row, all channels; y: the row's byte of the first column. */
+CM_HOT static void pointwise_columns(const npgru_pointwise *p, const npgru_word *x, uint8_t *y)
+{
+    const int32_t n_pairs = p->pair_words / 8, next = 4 * p->ring_columns;
+    const uint32_t *s = p->fast;
+    for (int32_t n = p->channels; n > 0; n -= 2, y += 2 * next) {
+        SUMS;
+        y[next] = pointwise_u(SECOND(a0, b0), q1), y[next + 4] = pointwise_u(SECOND(a1, b1), q1);
+        y[next + 8] = pointwise_u(SECOND(a2, b2), q1), y[next + 12] = pointwise_u(SECOND(a3, b3), q1);
+        y[0] = pointwise_u(FIRST(a0), q0), y[4] = pointwise_u(FIRST(a1), q0);
+        y[8] = pointwise_u(FIRST(a2), q0), y[12] = pointwise_u(FIRST(a3), q0);
+    }
+}
+
+void npgru_pointwise_fast(const npgru_pointwise *p, const npgru_half *pairs, int32_t rows, int32_t turn, int32_t first,
+                          int32_t n, uint8_t *ring)
+{
+    for (int32_t m = 0; m < n; m += 4)
+        for (int32_t row = 0; row < 2; row++)
+            if (rows >> row & 1)
+                pointwise_columns(p, (const npgru_word *)pairs + m / 4 * p->pair_words + 4 * row,
+                                  ring + 4 * (first + m) + NPGRU_NEW_ROWS(turn) + row);
+}
+#endif
+
+#if NPGRU_FAST_POOL && NPGRU_BLOCKS > 0
+CM_USAT8_OF_SHIFTED(pool_saturated, NPGRU_SHIFT_POOL)
+static inline uint32_t pool_u(int32_t a, uint32_t q) { return (uint32_t)pool_saturated(cm_smmul(a, (int32_t)q)); }
+static inline int32_t larger(int32_t a, int32_t b) { return a > b ? a : b; }
+
+/* The output stage rises with the sum: of 4 columns, the largest sum is the largest output. */
+CM_HOT static void pool_columns(const npgru_pointwise *p, const npgru_word *x, npgru_word *y)
+{
+    const int32_t n_pairs = p->pair_words / 8;
+    const uint32_t *s = p->fast;
+    for (int32_t n = p->channels; n > 0; n -= 2, y += 2) {
+        SUMS;
+        const int32_t second = larger(larger(SECOND(a0, b0), SECOND(a1, b1)), larger(SECOND(a2, b2), SECOND(a3, b3)));
+        const int32_t a = larger(larger(a0, a1), larger(a2, a3));
+        *y = pool_u(FIRST(a), q0) | pool_u(second, q1) << 16;
+    }
+}
+
+void npgru_pool_fast(const npgru_pointwise *p, const npgru_half *pairs, int32_t rows, int32_t first, int32_t n, npgru_half *pooled)
+{
+    for (int32_t m = 0; m < n; m += 4)
+        for (int32_t row = 0; row < 2; row++)
+            if (rows >> row & 1)
+                pool_columns(p, (const npgru_word *)pairs + m / 4 * p->pair_words + 4 * row,
+                             (npgru_word *)pooled + (first + m) / 4 * p->channels + row);
+}
+#endif
+#endif
