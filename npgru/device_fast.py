@@ -96,9 +96,9 @@ def padded(array, *sizes) -> np.ndarray:
     return result
 
 
-def conv_stream(layer: Convolution, found) -> np.ndarray:
+def conv_stream(layer: Convolution, found, inputs: int) -> np.ndarray:
     """For every 2 channels: 256 b + d of both; per row of taps, of both the taps (0, 1) and (2, 3) as 256 w; Q of both."""
-    N, rows = up_to_multiple(layer.channels, 2), up_to_multiple(layer.w.shape[1], 2)
+    N, rows = up_to_multiple(layer.channels, 2), inputs
     w, found = 256 * padded(layer.w, N, rows, 4), padded(found, N, 2)
     pairs = two_in_a_word(w[..., ::2], w[..., 1::2]).reshape(N // 2, 2, rows, 2)            # [pair, channel, row, half]
     return np.concatenate([np.concatenate([words(found[n:n + 2, 1]), pairs[n // 2].transpose(1, 2, 0).ravel(), words(found[n:n + 2, 0])])
@@ -119,10 +119,10 @@ def packed(w) -> np.ndarray:
     return two_in_a_word(halves[::2], halves[1::2])
 
 
-def pointwise_stream(layer: Convolution, found) -> np.ndarray:
+def pointwise_stream(layer: Convolution, found, inputs: int) -> np.ndarray:
     """For every 2 channels: 256 b + d of the second; the packed weights; 256 b + d of the first; Q of both."""
     N = up_to_multiple(layer.channels, 2)
-    w, found = padded(layer.w, N, 2 * layer.in_pairs), padded(found, N, 2)
+    w, found = padded(layer.w, N, inputs), padded(found, N, 2)
     return np.concatenate([np.concatenate([words(found[n + 1:n + 2, 1]), packed(w[n:n + 2]),
                                            words([found[n, 1], found[n, 0], found[n + 1, 0]])]) for n in range(0, N, 2)])
 
@@ -183,15 +183,9 @@ def gru_state_stream(u, bias, R) -> np.ndarray:
 STREAMS = {"CONV": conv_stream, "DEPTHWISE": depthwise_stream, "POINTWISE": pointwise_stream, "POOL": pointwise_stream}
 
 
-def layers_by_kind(network: Network) -> dict[str, list[Convolution]]:
-    """{kind of kernel: its layers}"""
-    depthwise, pointwise = ([block[k] for block in network.blocks] for k in (0, 1))
-    return {"CONV": [network.conv], "DEPTHWISE": depthwise, "POINTWISE": pointwise[:-1], "POOL": pointwise[-1:]}
-
-
 def fast_arrays(network: Network, form: str) -> tuple[dict, dict]:
     """{layer's name: its stream, or None for the exact form; "gru": both of its}; and {kind: N of (1)}."""
-    kinds = layers_by_kind(network)
+    kinds = network.by_kind
     streams, shifts = {layer.name: None for layers in kinds.values() for layer in layers} | {"gru": None}, {}
     if form == "PLAIN":
         return streams, shifts
@@ -205,6 +199,8 @@ def fast_arrays(network: Network, form: str) -> tuple[dict, dict]:
                 shifts[kind] = N
             if all(s is not None for s in found[N]):
                 break
-        streams |= {layer.name: None if s is None else STREAMS[kind](layer, s) for layer, s in zip(known, found[shifts[kind]])}
+        for layer, solution in zip(known, found[shifts[kind]]):
+            more = () if kind == "DEPTHWISE" else (network.inputs(kind, layer),)
+            streams[layer.name] = None if solution is None else STREAMS[kind](layer, solution, *more)
     streams["gru"] = gru_arrays(network)
     return streams, shifts

@@ -16,6 +16,7 @@ from .int8 import IntegerModel, Operator
 from .layers.conv2d import same_padding
 
 GROUP = 8                               # columns of two rows between a depthwise layer and its pointwise layer
+UNROLL_ROWS, UNROLL_PAIRS = (2, 5, 10), (4, 6, 8, 12, 16, 24)         # what csrc/device/kernels_dsp.c has
 MAX_ACC = 2**31 - 1
 
 
@@ -55,11 +56,6 @@ class Convolution:
         """The fast kernels write 4 columns at a time."""
         return up_to_multiple(self.columns, 4)
 
-    @property
-    def in_pairs(self) -> int:
-        """Pairs of input channels, of a pointwise layer; the fast kernels take 4 at a time."""
-        return up_to_multiple(self.w.shape[1], 8) // 2
-
 
 @dataclass(frozen=True)
 class Network:
@@ -80,9 +76,35 @@ class Network:
         return [up_to_multiple(layer.channels, 2) * layer.ring_columns for layer in written]
 
     @property
-    def pair_words(self) -> int:
-        """Of the buffer between a depthwise and a pointwise layer."""
-        return max((pointwise.in_pairs * 8 for _, pointwise in self.blocks), default=0) * GROUP // 4
+    def unroll(self) -> dict[str, int]:
+        """{kind: what its fast kernel takes a turn}: rows of taps of the convolution, pairs of inputs of pointwise layers."""
+        inputs = {kind: [layer.w.shape[1] for layer in layers] for kind, layers in self.by_kind.items()}
+        return {"CONV": fewest(UNROLL_ROWS, inputs["CONV"], 1)} | {
+            kind: fewest(UNROLL_PAIRS, inputs[kind], 2) for kind in ("POINTWISE", "POOL")}
+
+    @property
+    def by_kind(self) -> dict[str, list[Convolution]]:
+        """{kind of kernel: its layers}; the last pointwise layer is of the kind POOL"""
+        depthwise, pointwise = ([block[k] for block in self.blocks] for k in (0, 1))
+        return {"CONV": [self.conv], "DEPTHWISE": depthwise, "POINTWISE": pointwise[:-1], "POOL": pointwise[-1:]}
+
+    def inputs(self, kind: str, layer: Convolution) -> int:
+        """Rows of taps, or input channels, up to whole turns of the fast kernel."""
+        return up_to_multiple(layer.w.shape[1], self.unroll[kind] * (1 if kind == "CONV" else 2))
+
+    def pair_words(self, k: int) -> int:
+        """Of 4 columns in the buffer of block k."""
+        return 4 * self.inputs("POOL" if k == len(self.blocks) - 1 else "POINTWISE", self.blocks[k][1])
+
+    def turns(self, kind: str) -> int:
+        """Of the fast kernel: 1 if that is enough for all layers of the kind, else 0 for any number."""
+        most = self.unroll[kind] * (1 if kind == "CONV" else 2)
+        return int(all(layer.w.shape[1] <= most for layer in self.by_kind[kind]))
+
+
+def fewest(choices, inputs, each: int) -> int:
+    """The largest of the choices with which the least is filled up with zeros."""
+    return min(choices, key=lambda unroll: (sum(up_to_multiple(n, each * unroll) for n in inputs), -unroll))
 
 
 def up_to_multiple(n: int, of: int) -> int:

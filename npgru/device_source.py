@@ -5,8 +5,8 @@ from textwrap import fill
 
 import numpy as np
 
-from .device_fast import FORMS, fast_arrays, layers_by_kind
-from .device_layout import Network, clip_shape, up_to_multiple
+from .device_fast import FORMS, fast_arrays
+from .device_layout import GROUP, Network, clip_shape, up_to_multiple
 from .front_end import tables
 from .int8 import IntegerModel
 from .int8_params import mean_of_sum
@@ -106,7 +106,7 @@ def body(network: Network, fast: dict, magic: int) -> tuple[str, dict]:
     mean = mean_of_sum(network.mean.settings["x"], network.mean.y, network.n_steps)
     depthwise, pointwise = [], []
     for k, (first, second) in enumerate(network.blocks):
-        words = second.in_pairs * 8
+        words = network.pair_words(k)
         depthwise.append(layers.convolution(first, fast[first.name], in_zero=first.in_zero, pair_words=words))
         pool = network.pool if k == len(network.blocks) - 1 else 0
         pointwise.append(layers.convolution(second, fast[second.name], in_channels=second.w.shape[1], pair_words=words, pool=pool))
@@ -146,7 +146,7 @@ def rings_source(network: Network) -> str:
 
 def form_macros(network: Network, streams: dict, shifts: dict) -> str:
     """Which kernels a form needs: NPGRU_FAST_<kind>, NPGRU_PLAIN_<kind>; and what its fast ones have as constants."""
-    names = {kind: [layer.name for layer in layers] for kind, layers in layers_by_kind(network).items()} | {"GRU": ["gru"]}
+    names = {kind: [layer.name for layer in layers] for kind, layers in network.by_kind.items()} | {"GRU": ["gru"]}
     lines = []
     for kind in names:
         chosen = [streams[name] is not None for name in names[kind]]
@@ -166,21 +166,23 @@ def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
     D, H, bits = gru.arrays["w"].shape[1], gru.arrays["u"].shape[1], gru.settings["bits"]
     scratch = 2 * (D + 6 * H) if bits == 16 else 6 * H
     gru_words = max(-(-(scratch + D) // 4), 5 * H + 4)                               # the exact form's, the fast one's
-    work = max(network.pair_words, gru_words)
+    work = max([gru_words, *(GROUP // 4 * network.pair_words(k) for k in range(len(network.blocks)))])
     features, logits = integers.operators[0], network.dense[-1].y
     slack = network.conv.ring_columns - network.conv.columns + 1                     # columns that the fast kernel computes for nothing
-    window = slack + network.conv.sizes["window_columns"] * up_to_multiple(network.conv.sizes["kernel_rows"], 2) // 2
+    window = slack + network.conv.sizes["window_columns"] * network.inputs("CONV", network.conv) // 2
     values = {
         "SAMPLE_RATE_HZ": fe.sample_rate_hz, "CLIP_SAMPLES": round(integers.clip_s * fe.sample_rate_hz),
         "WINDOW_SAMPLES": fe.window_len, "WINDOW_STRIDE": fe.window_stride, "PAD_TAIL": int(fe.pad_tail),
         "HOP_SAMPLES": fe.window_stride * network.conv.sizes["stride_rows"], "FRAMES": T, "MELS": M,
         "FEATURES_MULTIPLIER": f"{features.record.multiplier}ull", "FEATURES_SHIFT": features.record.shift,
         "FEATURES_ZERO": features.y.zero_point + 128, "BLOCKS": len(network.blocks), "RINGS": len(network.rings),
-        "GROUP": min(8, up_to_multiple(network.conv.columns, 4)), "STEPS": network.n_steps, "UNITS": H, "STATE_BITS": bits,
+        "GROUP": GROUP, "CONV_ROW_WORDS": network.conv.sizes["window_columns"] // 2, "STEPS": network.n_steps, "UNITS": H, "STATE_BITS": bits,
         "DENSE_LAYERS": len(network.dense), "CLASSES": len(network.dense[-1].arrays["bias"]),
         "TAIL": max([H, *(len(op.arrays["bias"]) for op in network.dense)]), "WINDOW_WORDS": window,
         "RING_WORDS": sum(network.rings), "POOLED_WORDS": up_to_multiple(D, 4), "NETWORK_WORK_WORDS": work,
         "WORK_WORDS": max(work, fe.window_len), "LOG_MEL": "npgru_log_mel_frame_pairs", "GRU_STEP": f"npgru_gru_step_s{bits}", "GRU_SCRATCH_BYTES": scratch}
+    values |= {f"UNROLL_{kind}": unroll for kind, unroll in network.unroll.items()}
+    values |= {f"TURNS_{kind}": network.turns(kind) for kind in network.unroll}
     known = {f"NPGRU_{name}": str(value) for name, value in values.items()}
     return known | {"NPGRU_LOGIT_SCALE": f"{float(logits.scale):.9g}f", "NPGRU_LOGIT_ZERO_POINT": str(logits.zero_point)}
 

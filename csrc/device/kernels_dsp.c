@@ -6,41 +6,63 @@
 
 #if NPGRU_FORM == NPGRU_DSP
 
+/* CM_HOT, and two more things that GCC shall not do: compute again, from the number of turns, what a loop's end leaves in a
+   register; move loads apart that are one LDRD. OPAQUE: load again, rather than keep what there is no register for. */
+#if defined(__ARM_ARCH) && defined(__GNUC__) && !defined(__clang__)
+#define HOT __attribute__((noinline, optimize("O3", "no-schedule-insns", "no-tree-scev-cprop", "no-tree-ter")))
+#define OPAQUE(pointer) __asm__("" : "+r"(pointer))
+#else
+#define HOT CM_HOT
+#define OPAQUE(pointer) (void)0
+#endif
+
 #if NPGRU_FAST_CONV
 CM_USAT8_OF_SHIFTED(conv_saturated, NPGRU_SHIFT_CONV)
 static inline uint8_t conv_u(int32_t a, uint32_t q) { return (uint8_t)conv_saturated(cm_smmul(a, (int32_t)q)); }
 
-/* Taps (0, 1) and (2, 3) of a row: column m of the output begins at word m of the window's row. */
-#define CONV_ROW                                                                                             \
+/* Taps (0, 1) and (2, 3) of row i: column m of the output begins at word m of the window's row. */
+#define CONV_ROW(i)                                                                                          \
     do {                                                                                                     \
-        const uint32_t w0 = s[0], w1 = s[1], w2 = s[2], w3 = s[3];                                           \
-        uint32_t u = x[0];                                                                                   \
-        a0 = cm_smlad(u, w0, a0), b0 = cm_smlad(u, w1, b0), u = x[1];                                        \
-        a1 = cm_smlad(u, w0, a1), b1 = cm_smlad(u, w1, b1);                                                  \
-        a0 = cm_smlad(u, w2, a0), b0 = cm_smlad(u, w3, b0), u = x[2];                                        \
-        a2 = cm_smlad(u, w0, a2), b2 = cm_smlad(u, w1, b2);                                                  \
-        a1 = cm_smlad(u, w2, a1), b1 = cm_smlad(u, w3, b1), u = x[3];                                        \
-        a3 = cm_smlad(u, w0, a3), b3 = cm_smlad(u, w1, b3);                                                  \
-        a2 = cm_smlad(u, w2, a2), b2 = cm_smlad(u, w3, b2), u = x[4];                                        \
-        a3 = cm_smlad(u, w2, a3), b3 = cm_smlad(u, w3, b3);                                                  \
-        s += 4, x += row_words;                                                                              \
+        uint32_t w0 = s[4 * (i)], w1 = s[4 * (i) + 1];                                                       \
+        uint32_t u0 = x[NPGRU_CONV_ROW_WORDS * (i)], u1 = x[NPGRU_CONV_ROW_WORDS * (i) + 1];                 \
+        a0 = cm_smlad(u0, w0, a0), b0 = cm_smlad(u0, w1, b0);                                                \
+        a1 = cm_smlad(u1, w0, a1), b1 = cm_smlad(u1, w1, b1);                                                \
+        u0 = x[NPGRU_CONV_ROW_WORDS * (i) + 2], u1 = x[NPGRU_CONV_ROW_WORDS * (i) + 3];                      \
+        a2 = cm_smlad(u0, w0, a2), b2 = cm_smlad(u0, w1, b2);                                                \
+        a3 = cm_smlad(u1, w0, a3), b3 = cm_smlad(u1, w1, b3);                                                \
+        w0 = s[4 * (i) + 2], w1 = s[4 * (i) + 3];                                                            \
+        a1 = cm_smlad(u0, w0, a1), b1 = cm_smlad(u0, w1, b1);                                                \
+        a2 = cm_smlad(u1, w0, a2), b2 = cm_smlad(u1, w1, b2);                                                \
+        OPAQUE(x);                                                                                           \
+        u0 = x[NPGRU_CONV_ROW_WORDS * (i) + 1], u1 = x[NPGRU_CONV_ROW_WORDS * (i) + 4];                      \
+        a0 = cm_smlad(u0, w0, a0), b0 = cm_smlad(u0, w1, b0);                                                \
+        a3 = cm_smlad(u1, w0, a3), b3 = cm_smlad(u1, w1, b3);                                                \
     } while (0)
 
-CM_HOT void npgru_conv_fast(const npgru_conv *p, const npgru_half *window, uint8_t *ring, int32_t slot)
+#if NPGRU_UNROLL_CONV == 10
+#define CONV_ROWS CONV_ROW(0); CONV_ROW(1); CONV_ROW(2); CONV_ROW(3); CONV_ROW(4); CONV_ROW(5); CONV_ROW(6); CONV_ROW(7); \
+                  CONV_ROW(8); CONV_ROW(9)
+#elif NPGRU_UNROLL_CONV == 5
+#define CONV_ROWS CONV_ROW(0); CONV_ROW(1); CONV_ROW(2); CONV_ROW(3); CONV_ROW(4)
+#else
+#define CONV_ROWS CONV_ROW(0); CONV_ROW(1)
+#endif
+
+HOT void npgru_conv_fast(const npgru_conv *p, const npgru_half *window, uint8_t *ring, int32_t slot)
 {
-    const int32_t row_words = p->window_columns / 2, next = 4 * p->ring_columns, n_rows = p->kernel_rows;
+    const int32_t next = 4 * p->ring_columns;
     for (int32_t m = 0; m < p->columns; m += 4) {
-        const uint32_t *s = p->fast, *end = s;
+        const npgru_word *in = (const npgru_word *)window + m, *end = in + p->kernel_rows * NPGRU_CONV_ROW_WORDS;
+        const uint32_t *s = p->fast;
         uint8_t *y = ring + 4 * m + slot;
-        for (int32_t n = 0; n < p->channels; n += 2, y += 2 * next) {
-            const npgru_word *x = (const npgru_word *)window + m;
+        for (int32_t n = p->channels; n > 0; n -= 2, y += 2 * next) {
+            const npgru_word *x = in;
             int32_t a0 = (int32_t)s[0], a1 = a0, a2 = a0, a3 = a0, b0 = (int32_t)s[1], b1 = b0, b2 = b0, b3 = b0;
             s += 2;
-            end = s + 4 * n_rows;
             do {
-                CONV_ROW;
-                CONV_ROW;
-            } while (s < end);
+                CONV_ROWS;
+                s += 4 * NPGRU_UNROLL_CONV, x += NPGRU_UNROLL_CONV * NPGRU_CONV_ROW_WORDS;
+            } while (NPGRU_TURNS_CONV != 1 && x < end);
             const uint32_t q0 = s[0], q1 = s[1];
             s += 2;
             y[0] = conv_u(a0, q0), y[4] = conv_u(a1, q0), y[8] = conv_u(a2, q0), y[12] = conv_u(a3, q0);
@@ -61,10 +83,23 @@ static inline npgru_half depthwise_u(int32_t a, uint32_t q) { return (npgru_half
         even = turn ? cm_uxtb16_16(word) : cm_uxtb16(word);             \
         odd = turn ? cm_uxtb16_24(word) : cm_uxtb16_8(word);            \
     } while (0)
-/* It is the left neighbour of the next output, the middle of this one, the right neighbour of the last. */
-#define LEFT(a, b) a = cm_smlabb(odd, w1, cm_smlad(even, w_left, bias)), b = cm_smlatb(even, w1, cm_smlad(odd, w_left, bias))
-#define MIDDLE(a, b) a = cm_smlabt(odd, w1, cm_smlad(even, w_middle, a)), b = cm_smlatt(even, w1, cm_smlad(odd, w_middle, b))
-#define RIGHT(a, b) a = cm_smlabb(odd, w1_right, cm_smlad(even, w_right, a)), b = cm_smlatb(even, w1_right, cm_smlad(odd, w_right, b))
+/* It is the left neighbour of the next output, the middle of this one, the right neighbour of the last. Both outputs of a
+   weight one after the other: what has no register is then loaded once for both. */
+#define LEFT(a, b)                                                                          \
+    do {                                                                                    \
+        a = cm_smlad(even, w_left, bias), b = cm_smlad(odd, w_left, bias);                  \
+        a = cm_smlabb(odd, w1, a), b = cm_smlatb(even, w1, b);                              \
+    } while (0)
+#define MIDDLE(a, b)                                                                        \
+    do {                                                                                    \
+        a = cm_smlad(even, w_middle, a), b = cm_smlad(odd, w_middle, b);                    \
+        a = cm_smlabt(odd, w1, a), b = cm_smlatt(even, w1, b);                              \
+    } while (0)
+#define RIGHT(a, b)                                                                         \
+    do {                                                                                    \
+        a = cm_smlad(even, w_right, a), b = cm_smlad(odd, w_right, b);                      \
+        a = cm_smlabb(odd, w1_right, a), b = cm_smlatb(even, w1_right, b);                  \
+    } while (0)
 #define STORE(a, b, m) y[2 * (m)] = depthwise_u(a, q), y[2 * (m) + 8] = depthwise_u(b, q)
 
 /* One channel, columns first..first + n - 1; n a multiple of 4, turn a constant where this is called. */
@@ -117,7 +152,7 @@ static inline void depthwise_channel(const npgru_word *x, int32_t turn, const ui
     for (int32_t c = 0; c < p->channels; c++, x += p->ring_columns, s += 7, y += c & 1 ? 1 : 15)                               \
         depthwise_channel(x, turn, s, first > 0, (n + 3) >> 2, first + n < p->columns, 2 * p->pair_words, y)
 
-CM_HOT void npgru_depthwise_fast(const npgru_depthwise *p, const uint32_t *ring, int32_t turn, int32_t first, int32_t n, npgru_half *pairs)
+HOT void npgru_depthwise_fast(const npgru_depthwise *p, const uint32_t *ring, int32_t turn, int32_t first, int32_t n, npgru_half *pairs)
 {
     const npgru_word *x = (const npgru_word *)ring + first - (first > 0);
     const uint32_t *s = p->fast;
@@ -140,18 +175,26 @@ CM_HOT void npgru_depthwise_fast(const npgru_depthwise *p, const uint32_t *ring,
         a3 = cm_smlad(u1, w0, a3), b3 = cm_smlad(u1, w, b3);                     \
     } while (0)
 
-#define SUMS                                                                                                 \
+/* The first `unroll` pairs of inputs: 4, 6, 8, 12, 16 or 24. */
+#define IF(condition, what) do { if (condition) { what; } } while (0)
+#define PAIRS(unroll)                                                            \
+    PAIR(0); PAIR(1); PAIR(2); PAIR(3);                                          \
+    IF((unroll) > 4, PAIR(4); PAIR(5));                                          \
+    IF((unroll) > 6, PAIR(6); PAIR(7));                                          \
+    IF((unroll) > 8, PAIR(8); PAIR(9); PAIR(10); PAIR(11));                      \
+    IF((unroll) > 12, PAIR(12); PAIR(13); PAIR(14); PAIR(15));                   \
+    IF((unroll) > 16, PAIR(16); PAIR(17); PAIR(18); PAIR(19));                   \
+    IF((unroll) > 16, PAIR(20); PAIR(21); PAIR(22); PAIR(23))
+
+/* unroll pairs a turn; turns: 1 if that is all of every layer, else as many as it takes. */
+#define SUMS(unroll, turns)                                                                                  \
+    const npgru_word *x = in;                                                                                \
     int32_t a0 = 0, a1 = 0, a2 = 0, a3 = 0, b0 = (int32_t)s[0], b1 = b0, b2 = b0, b3 = b0;                   \
-    const uint32_t *end = s + n_pairs;                                                                       \
     s++;                                                                                                     \
     do {                                                                                                     \
-        PAIR(0);                                                                                             \
-        PAIR(1);                                                                                             \
-        PAIR(2);                                                                                             \
-        PAIR(3);                                                                                             \
-        s += 4, x += 32;                                                                                     \
-    } while (s < end);                                                                                       \
-    x -= 8 * n_pairs;                                                                                        \
+        PAIRS(unroll);                                                                                       \
+        s += (unroll), x += 8 * (unroll);                                                                    \
+    } while ((turns) != 1 && x < end);                                                                       \
     const int32_t d = (int32_t)s[0];                                                                         \
     const uint32_t q0 = s[1], q1 = s[2];                                                                     \
     s += 3
@@ -164,12 +207,13 @@ CM_USAT8_OF_SHIFTED(pointwise_saturated, NPGRU_SHIFT_POINTWISE)
 static inline uint8_t pointwise_u(int32_t a, uint32_t q) { return (uint8_t)pointwise_saturated(cm_smmul(a, (int32_t)q)); }
 
 /* 4 columns of a row, all channels; y: the row's byte of the first column. */
-CM_HOT static void pointwise_columns(const npgru_pointwise *p, const npgru_word *x, uint8_t *y)
+HOT static void pointwise_columns(const npgru_pointwise *p, const npgru_word *in, uint8_t *y)
 {
-    const int32_t n_pairs = p->pair_words / 8, next = 4 * p->ring_columns;
+    const int32_t next = 4 * p->ring_columns;
+    const npgru_word *end = in + p->pair_words;
     const uint32_t *s = p->fast;
     for (int32_t n = p->channels; n > 0; n -= 2, y += 2 * next) {
-        SUMS;
+        SUMS(NPGRU_UNROLL_POINTWISE, NPGRU_TURNS_POINTWISE);
         y[next] = pointwise_u(SECOND(a0, b0), q1), y[next + 4] = pointwise_u(SECOND(a1, b1), q1);
         y[next + 8] = pointwise_u(SECOND(a2, b2), q1), y[next + 12] = pointwise_u(SECOND(a3, b3), q1);
         y[0] = pointwise_u(FIRST(a0), q0), y[4] = pointwise_u(FIRST(a1), q0);
@@ -194,12 +238,12 @@ static inline uint32_t pool_u(int32_t a, uint32_t q) { return (uint32_t)pool_sat
 static inline int32_t larger(int32_t a, int32_t b) { return a > b ? a : b; }
 
 /* The output stage rises with the sum: of 4 columns, the largest sum is the largest output. */
-CM_HOT static void pool_columns(const npgru_pointwise *p, const npgru_word *x, npgru_word *y)
+HOT static void pool_columns(const npgru_pointwise *p, const npgru_word *in, npgru_word *y)
 {
-    const int32_t n_pairs = p->pair_words / 8;
+    const npgru_word *end = in + p->pair_words;
     const uint32_t *s = p->fast;
     for (int32_t n = p->channels; n > 0; n -= 2, y += 2) {
-        SUMS;
+        SUMS(NPGRU_UNROLL_POOL, NPGRU_TURNS_POOL);
         const int32_t second = larger(larger(SECOND(a0, b0), SECOND(a1, b1)), larger(SECOND(a2, b2), SECOND(a3, b3)));
         const int32_t a = larger(larger(a0, a1), larger(a2, a3));
         *y = pool_u(FIRST(a), q0) | pool_u(second, q1) << 16;

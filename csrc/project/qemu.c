@@ -51,5 +51,12 @@ int main(void)
     return 0;
 }
 #else
-int main(void) { return 0; }
+int main(void)
+{
+    board_start_counting();
+    board_print_number("nothing", board_instructions_since(board_ticks()));
+    board_paint_stack();
+    board_print_number("stack_bytes", board_stack_used());
+    return 0;
+}
 #endif
