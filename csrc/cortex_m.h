@@ -9,9 +9,10 @@
 #include <stdint.h>
 
 /* A function whose loops fill the registers: kept apart from its callers, and without GCC's scheduling before it allocates
-   registers, which costs up to a third of the instructions where there are two-in-one products. */
+   registers, which costs up to a third of the instructions where there are two-in-one products; nor shall it compute again,
+   from the number of turns, what a loop leaves in a register, or move loads apart that are one LDRD. */
 #if defined(__ARM_FEATURE_DSP) && defined(__GNUC__) && !defined(__clang__)
-#define CM_HOT __attribute__((noinline, optimize("O3", "no-schedule-insns")))
+#define CM_HOT __attribute__((noinline, optimize("O3", "no-schedule-insns", "no-tree-scev-cprop", "no-tree-ter")))
 #elif defined(__ARM_ARCH) && defined(__GNUC__) && !defined(__clang__)
 #define CM_HOT __attribute__((noinline, optimize("O3")))
 #else
@@ -20,6 +21,13 @@
 
 typedef char cm_right_shift_must_floor[(-3 >> 1) == -2 ? 1 : -1];
 typedef char cm_conversion_must_wrap[(int32_t)0x80000000u < 0 && (int16_t)0x18000 < 0 ? 1 : -1];
+
+/* What is behind the pointer is loaded again, rather than kept when there is no register for it. */
+#if defined(__GNUC__)
+#define CM_OPAQUE(pointer) __asm__("" : "+r"(pointer))
+#else
+#define CM_OPAQUE(pointer) (void)0
+#endif
 
 static inline int32_t cm_low(uint32_t pair) { return (int16_t)pair; }
 static inline int32_t cm_high(uint32_t pair) { return (int16_t)(pair >> 16); }

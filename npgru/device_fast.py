@@ -163,7 +163,7 @@ def gru_arrays(network: Network) -> tuple | None:
 
 def gru_input_stream(w, bias, R) -> np.ndarray:
     """For every 4 rows of w: their weights, two packed words for every 2 inputs; 4 biases; 4 R."""
-    N, D = up_to_multiple(len(w), 4), up_to_multiple(w.shape[1], 4)
+    N, D = up_to_multiple(len(w), 4), up_to_multiple(w.shape[1], 16)
     w, bias, R = padded(w, N, D), padded(bias, N), padded(R, N)
     return np.concatenate([np.concatenate([np.stack([packed(w[n:n + 2]), packed(w[n + 2:n + 4])], axis=1).ravel(), words(bias[n:n + 4]),
                                            words(R[n:n + 4])]) for n in range(0, N, 4)])

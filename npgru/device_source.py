@@ -165,7 +165,7 @@ def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
     _, T, M, _ = clip_shape(integers)
     D, H, bits = gru.arrays["w"].shape[1], gru.arrays["u"].shape[1], gru.settings["bits"]
     scratch = 2 * (D + 6 * H) if bits == 16 else 6 * H
-    gru_words = max(-(-(scratch + D) // 4), 5 * H + 4)                               # the exact form's, the fast one's
+    gru_words = max(-(-(scratch + D) // 4), (3 * up_to_multiple(3 * H, 4) + up_to_multiple(H, 4)) // 2)                               # the exact form's, the fast one's
     work = max([gru_words, *(GROUP // 4 * network.pair_words(k) for k in range(len(network.blocks)))])
     features, logits = integers.operators[0], network.dense[-1].y
     slack = network.conv.ring_columns - network.conv.columns + 1                     # columns that the fast kernel computes for nothing
@@ -179,7 +179,7 @@ def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
         "GROUP": GROUP, "CONV_ROW_WORDS": network.conv.sizes["window_columns"] // 2, "STEPS": network.n_steps, "UNITS": H, "STATE_BITS": bits,
         "DENSE_LAYERS": len(network.dense), "CLASSES": len(network.dense[-1].arrays["bias"]),
         "TAIL": max([H, *(len(op.arrays["bias"]) for op in network.dense)]), "WINDOW_WORDS": window,
-        "RING_WORDS": sum(network.rings), "POOLED_WORDS": up_to_multiple(D, 4), "NETWORK_WORK_WORDS": work,
+        "RING_WORDS": sum(network.rings), "POOLED_WORDS": up_to_multiple(D, 16), "GRU_ROWS": up_to_multiple(3 * H, 4), "NETWORK_WORK_WORDS": work,
         "WORK_WORDS": max(work, fe.window_len), "LOG_MEL": "npgru_log_mel_frame_pairs", "GRU_STEP": f"npgru_gru_step_s{bits}", "GRU_SCRATCH_BYTES": scratch}
     values |= {f"UNROLL_{kind}": unroll for kind, unroll in network.unroll.items()}
     values |= {f"TURNS_{kind}": network.turns(kind) for kind in network.unroll}

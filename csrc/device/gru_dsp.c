@@ -12,59 +12,72 @@ static const npgru_curve sigmoid = NPGRU_GRU_SIGMOID, tanh_curve = NPGRU_GRU_TAN
 
 static inline int16_t rescaled(int32_t acc, uint32_t r) { return (int16_t)CM_SSAT(cm_smmulr(acc, (int32_t)r), 16); }     /* MBQ64 */
 
-/* 2 rows of pooled x 4 rows of w. Packed weights: kernels_dsp.c. */
-#define INPUT(word, x0, x1, a0, a1, b0, b1)                                      \
+/* gx and gh: 3 H numbers in room for up_to_4 of them. */
+static inline int32_t up_to_4(int32_t n) { return (n + 3) & ~3; }
+
+/* 2 inputs of 2 rows of pooled (x0, x1) x 4 rows of w. Packed weights: kernels_dsp.c. */
+#define INPUT(k)                                                                 \
     do {                                                                         \
-        const uint32_t w = (word), w0 = cm_sxtb16(w);                            \
-        a0 = cm_smlad(x0, w0, a0), b0 = cm_smlad(x0, w, b0);                     \
-        a1 = cm_smlad(x1, w0, a1), b1 = cm_smlad(x1, w, b1);                     \
+        const uint32_t x0 = x[2 * (k)], x1 = x[2 * (k) + 1];                     \
+        uint32_t v = s[2 * (k)], v0 = cm_sxtb16(v);                              \
+        a0 = cm_smlad(x0, v0, a0), b0 = cm_smlad(x0, v, b0);                     \
+        a1 = cm_smlad(x1, v0, a1), b1 = cm_smlad(x1, v, b1);                     \
+        CM_OPAQUE(s);                                                            \
+        v = s[2 * (k) + 1], v0 = cm_sxtb16(v);                                   \
+        c0 = cm_smlad(x0, v0, c0), d0 = cm_smlad(x0, v, d0);                     \
+        c1 = cm_smlad(x1, v0, c1), d1 = cm_smlad(x1, v, d1);                     \
     } while (0)
-#define SECOND(a, b) (cm_add_wrapping(b, -(a)) >> 8)
+#define OF_FIRST(a, i) rescaled((a) + (int32_t)s[i], s[4 + (i)])
+#define OF_SECOND(a, b, i) rescaled((cm_add_wrapping(b, -(a)) >> 8) + (int32_t)s[i], s[4 + (i)])
 
 CM_HOT void npgru_gru_input_fast(const npgru_gru *p, const npgru_half *pooled, int16_t *gx)
 {
-    const int32_t n_pairs = (p->in_features + 3) / 4 * 2, N = 3 * p->units;
+    const npgru_word *in = (const npgru_word *)pooled, *end = in + ((p->in_features + 15) & ~15);
+    const int32_t next = up_to_4(3 * p->units);
     const uint32_t *s = p->fast_w;
-    for (int32_t n = 0; n < N; n += 4) {
-        const npgru_word *x = (const npgru_word *)pooled;
-        const uint32_t *end = s + 2 * n_pairs;
+    for (int32_t n = next; n > 0; n -= 4, gx += 4) {
+        const npgru_word *x = in;
         int32_t a0 = 0, a1 = 0, b0 = 0, b1 = 0, c0 = 0, c1 = 0, d0 = 0, d1 = 0;
         do {
-            const uint32_t x0 = x[0], x1 = x[1];
-            INPUT(s[0], x0, x1, a0, a1, b0, b1);
-            INPUT(s[1], x0, x1, c0, c1, d0, d1);
-            const uint32_t x2 = x[2], x3 = x[3];
-            INPUT(s[2], x2, x3, a0, a1, b0, b1);
-            INPUT(s[3], x2, x3, c0, c1, d0, d1);
-            s += 4, x += 4;
-        } while (s < end);
-        const int32_t sums[2][4] = { { a0, SECOND(a0, b0), c0, SECOND(c0, d0) }, { a1, SECOND(a1, b1), c1, SECOND(c1, d1) } };
-        for (int32_t i = 0; i < 4 && n + i < N; i++) {
-            gx[n + i] = rescaled(sums[0][i] + (int32_t)s[i], s[4 + i]);
-            gx[N + n + i] = rescaled(sums[1][i] + (int32_t)s[i], s[4 + i]);
-        }
+            INPUT(0);
+            INPUT(1);
+            INPUT(2);
+            INPUT(3);
+            INPUT(4);
+            INPUT(5);
+            INPUT(6);
+            INPUT(7);
+            s += 16, x += 16;
+        } while (x < end);
+        gx[0] = OF_FIRST(a0, 0), gx[1] = OF_SECOND(a0, b0, 1), gx[2] = OF_FIRST(c0, 2), gx[3] = OF_SECOND(c0, d0, 3);
+        gx[next] = OF_FIRST(a1, 0), gx[next + 1] = OF_SECOND(a1, b1, 1);
+        gx[next + 2] = OF_FIRST(c1, 2), gx[next + 3] = OF_SECOND(c1, d1, 3);
         s += 8;
     }
 }
 
-/* gh = u h, 4 rows of u at a time. h: in words, zeros behind it. */
+/* 2 inputs of h x 4 rows of u. */
+#define STATE(k)                                                                                         \
+    do {                                                                                                 \
+        const uint32_t v0 = s[2 * (k)], v1 = s[2 * (k) + 1], h0 = x[k];                                  \
+        a0 = cm_smlad(h0, cm_sxtb16(v0), a0), a1 = cm_smlad(h0, cm_sxtb16_8(v0), a1);                    \
+        a2 = cm_smlad(h0, cm_sxtb16(v1), a2), a3 = cm_smlad(h0, cm_sxtb16_8(v1), a3);                    \
+    } while (0)
+
+/* gh = u h. h: in words, up_to_4 of them with zeros behind. */
 CM_HOT static void state_products(const npgru_gru *p, const npgru_word *h, int16_t *gh)
 {
-    const int32_t n_pairs = (p->units + 3) / 4 * 2, N = 3 * p->units;
+    const npgru_word *end = h + up_to_4(p->units) / 2;
     const uint32_t *s = p->fast_u;
-    for (int32_t n = 0; n < N; n += 4) {
+    for (int32_t n = 3 * p->units; n > 0; n -= 4, gh += 4) {
         const npgru_word *x = h;
-        const uint32_t *end = s + 2 * n_pairs;
-        int32_t acc[4] = { 0, 0, 0, 0 };
+        int32_t a0 = 0, a1 = 0, a2 = 0, a3 = 0;
         do {
-            const uint32_t x0 = x[0], x1 = x[1];
-            acc[0] = cm_smlad(x0, cm_sxtb16(s[0]), acc[0]), acc[1] = cm_smlad(x0, cm_sxtb16_8(s[0]), acc[1]);
-            acc[2] = cm_smlad(x0, cm_sxtb16(s[1]), acc[2]), acc[3] = cm_smlad(x0, cm_sxtb16_8(s[1]), acc[3]);
-            acc[0] = cm_smlad(x1, cm_sxtb16(s[2]), acc[0]), acc[1] = cm_smlad(x1, cm_sxtb16_8(s[2]), acc[1]);
-            acc[2] = cm_smlad(x1, cm_sxtb16(s[3]), acc[2]), acc[3] = cm_smlad(x1, cm_sxtb16_8(s[3]), acc[3]);
+            STATE(0);
+            STATE(1);
             s += 4, x += 2;
-        } while (s < end);
-        for (int32_t i = 0; i < 4 && n + i < N; i++) gh[n + i] = rescaled(acc[i] + (int32_t)s[i], s[4 + i]);
+        } while (x < end);
+        gh[0] = OF_FIRST(a0, 0), gh[1] = OF_FIRST(a1, 1), gh[2] = OF_FIRST(a2, 2), gh[3] = OF_FIRST(a3, 3);
         s += 8;
     }
 }
@@ -124,8 +137,8 @@ static inline int32_t hyperbolic(int32_t x)
 CM_HOT void npgru_gru_step_fast(const npgru_gru *p, const int16_t *gx, int16_t *scratch, npgru_state *h)
 {
     const int32_t H = p->units;
-    int16_t *words = scratch + 3 * H + (H & 1), *gh = scratch;
-    for (int32_t i = 0; i < (H + 3) / 4 * 4; i++) words[i] = (int16_t)(i < H ? h[i] : 0);
+    int16_t *gh = scratch, *words = scratch + up_to_4(3 * H);
+    for (int32_t i = 0; i < up_to_4(H); i++) words[i] = (int16_t)(i < H ? h[i] : 0);
     state_products(p, (const npgru_word *)words, gh);
     for (int32_t i = 0; i < H; i++) {
         const int32_t z = logistic(sum(&gates, gx[i], gh[i], 1));

@@ -6,16 +6,6 @@
 
 #if NPGRU_FORM == NPGRU_DSP
 
-/* CM_HOT, and two more things that GCC shall not do: compute again, from the number of turns, what a loop's end leaves in a
-   register; move loads apart that are one LDRD. OPAQUE: load again, rather than keep what there is no register for. */
-#if defined(__ARM_ARCH) && defined(__GNUC__) && !defined(__clang__)
-#define HOT __attribute__((noinline, optimize("O3", "no-schedule-insns", "no-tree-scev-cprop", "no-tree-ter")))
-#define OPAQUE(pointer) __asm__("" : "+r"(pointer))
-#else
-#define HOT CM_HOT
-#define OPAQUE(pointer) (void)0
-#endif
-
 #if NPGRU_FAST_CONV
 CM_USAT8_OF_SHIFTED(conv_saturated, NPGRU_SHIFT_CONV)
 static inline uint8_t conv_u(int32_t a, uint32_t q) { return (uint8_t)conv_saturated(cm_smmul(a, (int32_t)q)); }
@@ -33,7 +23,7 @@ static inline uint8_t conv_u(int32_t a, uint32_t q) { return (uint8_t)conv_satur
         w0 = s[4 * (i) + 2], w1 = s[4 * (i) + 3];                                                            \
         a1 = cm_smlad(u0, w0, a1), b1 = cm_smlad(u0, w1, b1);                                                \
         a2 = cm_smlad(u1, w0, a2), b2 = cm_smlad(u1, w1, b2);                                                \
-        OPAQUE(x);                                                                                           \
+        CM_OPAQUE(x);                                                                                           \
         u0 = x[NPGRU_CONV_ROW_WORDS * (i) + 1], u1 = x[NPGRU_CONV_ROW_WORDS * (i) + 4];                      \
         a0 = cm_smlad(u0, w0, a0), b0 = cm_smlad(u0, w1, b0);                                                \
         a3 = cm_smlad(u1, w0, a3), b3 = cm_smlad(u1, w1, b3);                                                \
@@ -48,7 +38,7 @@ static inline uint8_t conv_u(int32_t a, uint32_t q) { return (uint8_t)conv_satur
 #define CONV_ROWS CONV_ROW(0); CONV_ROW(1)
 #endif
 
-HOT void npgru_conv_fast(const npgru_conv *p, const npgru_half *window, uint8_t *ring, int32_t slot)
+CM_HOT void npgru_conv_fast(const npgru_conv *p, const npgru_half *window, uint8_t *ring, int32_t slot)
 {
     const int32_t next = 4 * p->ring_columns;
     for (int32_t m = 0; m < p->columns; m += 4) {
@@ -152,7 +142,7 @@ static inline void depthwise_channel(const npgru_word *x, int32_t turn, const ui
     for (int32_t c = 0; c < p->channels; c++, x += p->ring_columns, s += 7, y += c & 1 ? 1 : 15)                               \
         depthwise_channel(x, turn, s, first > 0, (n + 3) >> 2, first + n < p->columns, 2 * p->pair_words, y)
 
-HOT void npgru_depthwise_fast(const npgru_depthwise *p, const uint32_t *ring, int32_t turn, int32_t first, int32_t n, npgru_half *pairs)
+CM_HOT void npgru_depthwise_fast(const npgru_depthwise *p, const uint32_t *ring, int32_t turn, int32_t first, int32_t n, npgru_half *pairs)
 {
     const npgru_word *x = (const npgru_word *)ring + first - (first > 0);
     const uint32_t *s = p->fast;
@@ -207,7 +197,7 @@ CM_USAT8_OF_SHIFTED(pointwise_saturated, NPGRU_SHIFT_POINTWISE)
 static inline uint8_t pointwise_u(int32_t a, uint32_t q) { return (uint8_t)pointwise_saturated(cm_smmul(a, (int32_t)q)); }
 
 /* 4 columns of a row, all channels; y: the row's byte of the first column. */
-HOT static void pointwise_columns(const npgru_pointwise *p, const npgru_word *in, uint8_t *y)
+CM_HOT static void pointwise_columns(const npgru_pointwise *p, const npgru_word *in, uint8_t *y)
 {
     const int32_t next = 4 * p->ring_columns;
     const npgru_word *end = in + p->pair_words;
@@ -238,7 +228,7 @@ static inline uint32_t pool_u(int32_t a, uint32_t q) { return (uint32_t)pool_sat
 static inline int32_t larger(int32_t a, int32_t b) { return a > b ? a : b; }
 
 /* The output stage rises with the sum: of 4 columns, the largest sum is the largest output. */
-HOT static void pool_columns(const npgru_pointwise *p, const npgru_word *in, npgru_word *y)
+CM_HOT static void pool_columns(const npgru_pointwise *p, const npgru_word *in, npgru_word *y)
 {
     const npgru_word *end = in + p->pair_words;
     const uint32_t *s = p->fast;

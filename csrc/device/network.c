@@ -89,13 +89,13 @@ static void recur(npgru *c, int32_t rows)
     const npgru_gru *p = &npgru_model.gru;
     const npgru_half *pooled = (const npgru_half *)c->pooled;
 #if NPGRU_FAST_GRU
-    int16_t *gx = (int16_t *)c->work, *scratch = gx + 2 * 3 * NPGRU_UNITS;
+    int16_t *gx = (int16_t *)c->work, *scratch = gx + 2 * NPGRU_GRU_ROWS;
     npgru_gru_input_fast(p, pooled, gx);
 #endif
     for (int32_t row = 0; row < 2; row++) {
         if (!(rows >> row & 1)) continue;
 #if NPGRU_FAST_GRU
-        npgru_gru_step_fast(p, gx + row * 3 * NPGRU_UNITS, scratch, c->h);
+        npgru_gru_step_fast(p, gx + row * NPGRU_GRU_ROWS, scratch, c->h);
 #else
         npgru_gru_plain(p, pooled, row, c->work, c->h);
 #endif
