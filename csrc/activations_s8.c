@@ -74,7 +74,7 @@ npgru_status npgru_tanh_s16(const npgru_curve *p, int32_t size, const int16_t *x
 }
 
 /* exp(u) in Q0.31, u in [-31 2^26, 0] in Q5.26. */
-static int32_t exp_on_negative_values(int32_t u)
+CM_SMALL static int32_t exp_on_negative_values(int32_t u)
 {
     static const int32_t steps[7] = { 1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242 };
     const int32_t C = 1895147668, third = 715827883;                     /* exp(-1/8), 1/3 */
@@ -90,7 +90,7 @@ static int32_t exp_on_negative_values(int32_t u)
 }
 
 /* 1 / (1 + a) in Q0.31, a in [0, 1) in Q0.31: Newton-Raphson in Q2.29. */
-static int32_t one_over_one_plus(int32_t a)
+CM_SMALL static int32_t one_over_one_plus(int32_t a)
 {
     const int32_t d = (int32_t)(((int64_t)a + 0x80000000LL) >> 1);       /* (1 + a) / 2 */
     int32_t x = 1515870810 + cm_srdhm(d, -1010580540);                   /* 48/17 - 32/17 d */
@@ -105,7 +105,7 @@ static int32_t exp_of_difference(const npgru_softmax *p, int32_t d)      /* diff
 }
 
 /* One row: x, y (K,). */
-static void softmax_row(const npgru_softmax *p, int32_t K, const int8_t *x, int8_t *y)
+CM_SMALL static void softmax_row(const npgru_softmax *p, int32_t K, const int8_t *x, int8_t *y)
 {
     int32_t largest = x[0], sum = 0, h = 0;                              /* sum <= K 2^19 < 2^28: h >= 4 */
     for (int32_t k = 1; k < K; k++) largest = x[k] > largest ? x[k] : largest;
@@ -120,7 +120,7 @@ static void softmax_row(const npgru_softmax *p, int32_t K, const int8_t *x, int8
     }
 }
 
-npgru_status npgru_softmax_s8(const npgru_softmax *p, int32_t rows, int32_t K, const int8_t *x, int8_t *y)
+CM_SMALL npgru_status npgru_softmax_s8(const npgru_softmax *p, int32_t rows, int32_t K, const int8_t *x, int8_t *y)
 {
     if (rows < 1 || !npgru_within(K, 1, 511) || (int64_t)rows * K > INT32_MAX) return NPGRU_BAD_SHAPE;
     if (!npgru_good_multiplier(p->multiplier, p->shift, 31) || p->shift < 0 || p->diff_min > 0) return NPGRU_BAD_RANGE;

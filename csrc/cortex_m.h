@@ -19,6 +19,13 @@
 #define CM_HOT
 #endif
 
+/* A function that runs once a clip: small rather than fast. */
+#if defined(__ARM_ARCH) && defined(__GNUC__) && !defined(__clang__)
+#define CM_SMALL __attribute__((optimize("Os")))
+#else
+#define CM_SMALL
+#endif
+
 typedef char cm_right_shift_must_floor[(-3 >> 1) == -2 ? 1 : -1];
 typedef char cm_conversion_must_wrap[(int32_t)0x80000000u < 0 && (int16_t)0x18000 < 0 ? 1 : -1];
 
@@ -278,11 +285,12 @@ static inline int32_t cm_srdhm(int32_t a, int32_t b)
     return (int32_t)(((int64_t)a * b + (1 << 30)) >> 31);
 }
 
-/* RDP: x / 2^e, halves away from zero; e in 0..31. */
+/* RDP: x / 2^e, halves away from zero; e in 0..31. The floor, and 1 more if what it leaves out is above a half, or is
+   a half of a positive x. */
 static inline int32_t cm_rdp(int32_t x, int32_t e)
 {
-    const int64_t half = ((int64_t)1 << e) >> 1;
-    return (int32_t)(x >= 0 ? (x + half) >> e : -((half - x) >> e));
+    const uint32_t mask = (1u << e) - 1u, half = (mask >> 1) + (x < 0);
+    return (x >> e) + (((uint32_t)x & mask) > half);
 }
 
 /* MBQ: x q 2^(shift - 31), double rounding; q >= 0, shift in -31..31. */

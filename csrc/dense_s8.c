@@ -2,7 +2,8 @@
 #include "checks.h"
 #include "cortex_m.h"
 
-npgru_status npgru_dense_s8(const npgru_dense_params *p, const int8_t *x, const int8_t *w, const int32_t *bias, int8_t *y)
+CM_SMALL npgru_status npgru_dense_s8(const npgru_dense_params *p, const int8_t *x, const int8_t *w, const int32_t *bias,
+                                     int8_t *y)
 {
     const int32_t B = p->batch, D = p->in_features, N = p->out_features;
     const npgru_channels *c = &p->channels;

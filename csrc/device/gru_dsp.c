@@ -10,7 +10,10 @@ static const npgru_sum gates = NPGRU_GRU_GATES, candidate = NPGRU_GRU_CANDIDATE,
 static const npgru_product reset = NPGRU_GRU_RESET, blend = NPGRU_GRU_BLEND;
 static const npgru_curve sigmoid = NPGRU_GRU_SIGMOID, tanh_curve = NPGRU_GRU_TANH;
 
-static inline int16_t rescaled(int32_t acc, uint32_t r) { return (int16_t)CM_SSAT(cm_smmulr(acc, (int32_t)r), 16); }     /* MBQ64 */
+static inline int16_t rescaled(int32_t acc, uint32_t r)                                 /* MBQ64 */
+{
+    return (int16_t)CM_SSAT(cm_smmulr(acc, (int32_t)r), 16);
+}
 
 /* gx and gh: 3 H numbers in room for up_to_4 of them. */
 static inline int32_t up_to_4(int32_t n) { return (n + 3) & ~3; }

@@ -138,15 +138,19 @@ static inline void depthwise_channel(const npgru_word *x, int32_t turn, const ui
     STORE(a1, b1, 3);
 }
 
-#define CHANNELS(turn)                                                                                                       \
-    for (int32_t c = 0; c < p->channels; c++, x += p->ring_columns, s += 7, y += c & 1 ? 1 : 15)                               \
-        depthwise_channel(x, turn, s, first > 0, (n + 3) >> 2, first + n < p->columns, 2 * p->pair_words, y)
+#define CHANNELS(turn)                                                                                       \
+    for (; s < end; s += 7, x += ring_columns, y += next, next = 16 - next)                                  \
+        depthwise_channel(x, turn, s, first > 0, n_groups, has_right, group_halves, y)
 
-CM_HOT void npgru_depthwise_fast(const npgru_depthwise *p, const uint32_t *ring, int32_t turn, int32_t first, int32_t n, npgru_half *pairs)
+CM_HOT void npgru_depthwise_fast(const npgru_depthwise *p, const uint32_t *ring, int32_t turn, int32_t first,
+                                 int32_t n, npgru_half *pairs)
 {
+    const int32_t ring_columns = p->ring_columns, n_groups = n >> 2, has_right = first + n < p->columns;
+    const int32_t group_halves = 2 * p->pair_words;
     const npgru_word *x = (const npgru_word *)ring + first - (first > 0);
-    const uint32_t *s = p->fast;
+    const uint32_t *s = p->fast, *end = s + 7 * p->channels;
     npgru_half *y = pairs;
+    int32_t next = 1;                           /* two channels in a word, 8 words for every two */
     if (turn) CHANNELS(1);
     else CHANNELS(0);
 }
@@ -240,7 +244,8 @@ CM_HOT static void pool_columns(const npgru_pointwise *p, const npgru_word *in, 
     }
 }
 
-void npgru_pool_fast(const npgru_pointwise *p, const npgru_half *pairs, int32_t rows, int32_t first, int32_t n, npgru_half *pooled)
+void npgru_pool_fast(const npgru_pointwise *p, const npgru_half *pairs, int32_t rows, int32_t first, int32_t n,
+                     npgru_half *pooled)
 {
     for (int32_t m = 0; m < n; m += 4)
         for (int32_t row = 0; row < 2; row++)

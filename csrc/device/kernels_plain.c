@@ -34,7 +34,8 @@ static inline int32_t place(int32_t pair_words, int32_t c, int32_t row, int32_t 
 
 #if NPGRU_PLAIN_DEPTHWISE && NPGRU_BLOCKS > 0
 /* 3 x 3 taps around row (1 or 2 of the ring's 4) and column m. */
-static int32_t depthwise_sum(const npgru_depthwise *p, const uint8_t *ring, const int8_t *w, int32_t turn, int32_t row, int32_t m)
+static int32_t depthwise_sum(const npgru_depthwise *p, const uint8_t *ring, const int8_t *w, int32_t turn, int32_t row,
+                             int32_t m)
 {
     int32_t acc = 0;
     for (int32_t j = 0; j < 3; j++)
@@ -46,7 +47,8 @@ static int32_t depthwise_sum(const npgru_depthwise *p, const uint8_t *ring, cons
     return acc;
 }
 
-void npgru_depthwise_plain(const npgru_depthwise *p, const uint32_t *ring, int32_t turn, int32_t first, int32_t n, npgru_half *pairs)
+void npgru_depthwise_plain(const npgru_depthwise *p, const uint32_t *ring, int32_t turn, int32_t first, int32_t n,
+                           npgru_half *pairs)
 {
     for (int32_t c = 0; c < p->channels; c++)
         for (int32_t row = 0; row < 2; row++)
@@ -98,7 +100,8 @@ static void clear(npgru_half *pooled)
 #endif
 
 #if NPGRU_PLAIN_POOL && NPGRU_BLOCKS > 0
-void npgru_pool_plain(const npgru_pointwise *p, const npgru_half *pairs, int32_t rows, int32_t first, int32_t n, npgru_half *pooled)
+void npgru_pool_plain(const npgru_pointwise *p, const npgru_half *pairs, int32_t rows, int32_t first, int32_t n,
+                      npgru_half *pooled)
 {
     if (first == 0) clear(pooled);
     for (int32_t c = 0; c < p->channels; c++)

@@ -77,10 +77,13 @@ typedef struct {
 
 typedef struct {
     int32_t in_features, units;                         /* D, H */
+#if NPGRU_FAST_GRU
+    const uint32_t *fast_w, *fast_u;
+#else
     npgru_gru_params exact;
     const int8_t *w, *u;                                /* (3H, D), (3H, H) */
-    const npgru_gru_bias *x_bias, *h_bias;             /* (3H,) */
-    const uint32_t *fast_w, *fast_u;
+    const npgru_gru_bias *x_bias, *h_bias;              /* (3H,) */
+#endif
 } npgru_gru;
 
 typedef struct {
@@ -99,8 +102,8 @@ typedef struct {
     const npgru_span *arrays;
     int32_t n_arrays;
     npgru_conv conv;
-    npgru_depthwise depthwise[NPGRU_BLOCKS + 1];        /* C has no empty arrays */
-    npgru_pointwise pointwise[NPGRU_BLOCKS + 1];
+    npgru_depthwise depthwise[NPGRU_BLOCKS > 0 ? NPGRU_BLOCKS : 1];     /* C has no empty arrays */
+    npgru_pointwise pointwise[NPGRU_BLOCKS > 0 ? NPGRU_BLOCKS : 1];
     npgru_gru gru;
     npgru_rescale mean;
     npgru_dense dense[NPGRU_DENSE_LAYERS];
@@ -118,8 +121,10 @@ void npgru_conv_plain(const npgru_conv *p, const npgru_half *window, uint8_t *ri
 void npgru_conv_fast(const npgru_conv *p, const npgru_half *window, uint8_t *ring, int32_t slot);
 
 /* The 4 rows of the ring -> the 2 rows in their middle, columns first..first + n - 1, as pairs. */
-void npgru_depthwise_plain(const npgru_depthwise *p, const uint32_t *ring, int32_t turn, int32_t first, int32_t n, npgru_half *pairs);
-void npgru_depthwise_fast(const npgru_depthwise *p, const uint32_t *ring, int32_t turn, int32_t first, int32_t n, npgru_half *pairs);
+void npgru_depthwise_plain(const npgru_depthwise *p, const uint32_t *ring, int32_t turn, int32_t first, int32_t n,
+                           npgru_half *pairs);
+void npgru_depthwise_fast(const npgru_depthwise *p, const uint32_t *ring, int32_t turn, int32_t first, int32_t n,
+                          npgru_half *pairs);
 
 /* pairs -> the new rows of the next ring: those of rows (1: the first, 2: the second, 3: both). */
 void npgru_pointwise_plain(const npgru_pointwise *p, const npgru_half *pairs, int32_t rows, int32_t turn, int32_t first,
@@ -128,16 +133,21 @@ void npgru_pointwise_fast(const npgru_pointwise *p, const npgru_half *pairs, int
                           int32_t n, uint8_t *ring);
 
 /* The last block's: pairs -> pooled, which takes the largest of its columns. */
-void npgru_pool_plain(const npgru_pointwise *p, const npgru_half *pairs, int32_t rows, int32_t first, int32_t n, npgru_half *pooled);
-void npgru_pool_fast(const npgru_pointwise *p, const npgru_half *pairs, int32_t rows, int32_t first, int32_t n, npgru_half *pooled);
+void npgru_pool_plain(const npgru_pointwise *p, const npgru_half *pairs, int32_t rows, int32_t first, int32_t n,
+                      npgru_half *pooled);
+void npgru_pool_fast(const npgru_pointwise *p, const npgru_half *pairs, int32_t rows, int32_t first, int32_t n,
+                     npgru_half *pooled);
 
 /* Without blocks: the new rows of the only ring -> pooled. */
 void npgru_pool_ring(const npgru_pointwise *p, const uint8_t *ring, int32_t turn, npgru_half *pooled);
 
 /* pooled -> one or two steps of the GRU, that of row 0 first; h and the sum of the states over time. */
-void npgru_gru_plain(const npgru_gru *p, const npgru_half *pooled, int32_t row, void *scratch, npgru_state *h);
+#if NPGRU_FAST_GRU
 void npgru_gru_input_fast(const npgru_gru *p, const npgru_half *pooled, int16_t *gx);
 void npgru_gru_step_fast(const npgru_gru *p, const int16_t *gx, int16_t *scratch, npgru_state *h);
+#else
+void npgru_gru_plain(const npgru_gru *p, const npgru_half *pooled, int32_t row, void *scratch, npgru_state *h);
+#endif
 
 #ifdef __cplusplus
 }

@@ -1,19 +1,25 @@
 /* The network row by row. A row of the convolution needs k_t rows of features; its rows go through all blocks in pairs,
    each block one row behind the one before: of the pair 2 k, 2 k + 1 the last block makes 2 k - NPGRU_BLOCKS and the next. */
+#include "cortex_m.h"
 #include "network.h"
 
 /* A layer's kernel in its form: constants decide where they can. */
-#define BY_FORM(kind, p, kernel, arguments) \
-    do { if (NPGRU_FAST_##kind && (!NPGRU_PLAIN_##kind || (p)->fast)) kernel##_fast arguments; else kernel##_plain arguments; } while (0)
+#define BY_FORM(kind, p, kernel, arguments)                                                                  \
+    do {                                                                                                     \
+        if (NPGRU_FAST_##kind && (!NPGRU_PLAIN_##kind || (p)->fast)) kernel##_fast arguments;                \
+        else kernel##_plain arguments;                                                                       \
+    } while (0)
 
 #define N_ROWS 4            /* of a ring */
 
-static void fill(uint32_t *words, int32_t n, uint32_t value)
+/* n words; four at a time, and not as a call of memset, which small C libraries do byte by byte. */
+static void fill(npgru_word *words, int32_t n, uint32_t value)
 {
-    for (int32_t i = 0; i < n; i++) {
-        words[i] = value;
-        NPGRU_BARRIER();                        /* or compilers call memset, which small C libraries do byte by byte */
+    for (; n >= 4; n -= 4, words += 4) {
+        words[0] = value, words[1] = value, words[2] = value, words[3] = value;
+        NPGRU_BARRIER();
     }
+    while (n-- > 0) *words++ = value;
 }
 
 static void fill_halves(npgru_half *halves, int32_t n, int32_t value)
@@ -22,6 +28,17 @@ static void fill_halves(npgru_half *halves, int32_t n, int32_t value)
         halves[i] = (npgru_half)value;
         NPGRU_BARRIER();
     }
+}
+
+/* n words down from `from`, which is behind `to`; read before they are written over. */
+static void move(npgru_word *to, const npgru_word *from, int32_t n)
+{
+    for (; n >= 4; n -= 4, to += 4, from += 4) {
+        const uint32_t a = from[0], b = from[1], c = from[2], d = from[3];
+        to[0] = a, to[1] = b, to[2] = c, to[3] = d;
+        NPGRU_BARRIER();
+    }
+    while (n-- > 0) *to++ = *from++;
 }
 
 static uint32_t *ring_of(npgru *c, int32_t block) { return c->rings + npgru_ring_start[block]; }
@@ -33,14 +50,15 @@ static int32_t ring_zero(int32_t block) { return NPGRU_BLOCKS > 0 ? npgru_model.
 static void fill_row(npgru *c, int32_t block, int32_t slot)
 {
     uint8_t *bytes = (uint8_t *)ring_of(c, block) + slot;
-    const int32_t n = ring_words(block), zero = ring_zero(block);
-    for (int32_t i = 0; i < n; i++) bytes[4 * i] = (uint8_t)zero;
+    const int32_t n = ring_words(block);                                /* a multiple of 4 */
+    const uint8_t zero = (uint8_t)ring_zero(block);
+    for (int32_t i = 0; i < n; i += 4, bytes += 16) bytes[0] = zero, bytes[4] = zero, bytes[8] = zero, bytes[12] = zero;
 }
 
-void npgru_network_reset(npgru *c)
+CM_SMALL void npgru_network_reset(npgru *c)
 {
     const npgru_conv *conv = &npgru_model.conv;
-    fill_halves((npgru_half *)c->window, conv->kernel_rows * conv->window_columns, conv->in_zero);
+    fill(c->window, NPGRU_WINDOW_WORDS, 0x00010001u * (uint32_t)conv->in_zero);
     for (int32_t b = 0; b < NPGRU_RINGS; b++) fill(ring_of(c, b), ring_words(b), 0x01010101u * (uint32_t)ring_zero(b));
     for (int32_t i = 0; i < NPGRU_UNITS; i++) c->h[i] = 0, c->sum[i] = 0;
     c->n_window = conv->pad_rows;
@@ -52,7 +70,7 @@ void npgru_network_reset(npgru *c)
 }
 
 /* The mean over time, the dense layers, the probabilities. */
-static void score(npgru *c)
+CM_SMALL static void score(npgru *c)
 {
     int8_t x[NPGRU_TAIL], y[NPGRU_TAIL];
     (void)npgru_quantize_s32(&npgru_model.mean, NPGRU_UNITS, c->sum, x);
@@ -146,10 +164,7 @@ static void convolve(npgru *c)
     npgru_half *window = (npgru_half *)c->window;
     const int32_t k = c->n_conv >> 1, kept = p->kernel_rows - p->stride_rows;
     BY_FORM(CONV, p, npgru_conv, (p, window, (uint8_t *)ring_of(c, 0), NPGRU_NEW_ROWS(k & 1) + (c->n_conv & 1)));
-    for (int32_t i = 0; i < kept * p->window_columns / 2; i++) {
-        ((npgru_word *)window)[i] = ((npgru_word *)window)[i + p->stride_rows * p->window_columns / 2];
-        NPGRU_BARRIER();
-    }
+    move(c->window, c->window + p->stride_rows * p->window_columns / 2, kept * p->window_columns / 2);
     c->n_window = kept;
     if (c->n_conv & 1) step(c, k);
     c->n_conv++;
@@ -168,7 +183,7 @@ void npgru_network_push(npgru *c)
 }
 
 /* A row of the convolution is there if one of its stride_rows rows of features is: SAME padding. */
-npgru_status npgru_network_end(npgru *c)
+CM_SMALL npgru_status npgru_network_end(npgru *c)
 {
     const npgru_conv *p = &npgru_model.conv;
     const int32_t n_left = c->n_window - p->pad_rows;

@@ -1,9 +1,10 @@
 /* The stream: samples -> windows -> features -> the network; clips begin and end here. */
+#include "cortex_m.h"
 #include "network.h"
 
 #define MAGIC 0x6E706731u       /* of a context that was initialised */
 
-static uint32_t crc32(uint32_t crc, const uint8_t *bytes, uint32_t n)       /* reflected, 0xEDB88320 */
+CM_SMALL static uint32_t crc32(uint32_t crc, const uint8_t *bytes, uint32_t n)       /* reflected, 0xEDB88320 */
 {
     for (uint32_t i = 0; i < n; i++) {
         crc ^= bytes[i];
@@ -12,7 +13,7 @@ static uint32_t crc32(uint32_t crc, const uint8_t *bytes, uint32_t n)       /* r
     return crc;
 }
 
-static int good_model(void)
+CM_SMALL static int good_model(void)
 {
     uint32_t crc = 0xFFFFFFFFu;
     if (npgru_model.magic != NPGRU_MODEL_MAGIC) return 0;
@@ -30,7 +31,7 @@ static void begin(npgru *c)
     npgru_network_reset(c);
 }
 
-npgru_status npgru_init(npgru *c, size_t context_bytes, npgru_mode mode)
+CM_SMALL npgru_status npgru_init(npgru *c, size_t context_bytes, npgru_mode mode)
 {
     if (!c || context_bytes != sizeof(npgru)) return NPGRU_TOO_SMALL;
     c->magic = 0;
@@ -46,7 +47,7 @@ npgru_status npgru_init(npgru *c, size_t context_bytes, npgru_mode mode)
 /* u = min(floor(f / scale + 1/2), 255 - zero) + zero: npgru_quantize_features, u = code + 128. */
 static npgru_half quantized(uint16_t f)
 {
-    const uint64_t q = ((uint64_t)f * NPGRU_FEATURES_MULTIPLIER + ((1ull << NPGRU_FEATURES_SHIFT) >> 1)) >> NPGRU_FEATURES_SHIFT;
+    const uint64_t half = (1ull << NPGRU_FEATURES_SHIFT) >> 1, q = (f * NPGRU_FEATURES_MULTIPLIER + half) >> NPGRU_FEATURES_SHIFT;
     return (npgru_half)(q < 255 - NPGRU_FEATURES_ZERO ? q + NPGRU_FEATURES_ZERO : 255);
 }
 
