@@ -46,6 +46,9 @@ The map; a module imports only modules above it:
     int8            a network on the integers' grids -> codes, multipliers, shifts; its forward pass in integers
     tflite_gru      the GRU as TensorFlow Lite operators: one step, a loop of it, or copies of it
     export_tflite   IntegerModel -> the bytes of a .tflite file
+    device_layout   IntegerModel -> the layers of csrc/device: sizes of its buffers, output stages
+    device_fast     which of them run in a fast form, each proved; their weights in its order
+    device_source   those layers -> the text of npgru_model.h and npgru_model.c
     import_tflite   a .tflite file of ours -> the IntegerModel that wrote it, and its metadata
     audit_network   a whole network in a runtime or in C: every tensor, every form, against int8.run
     evaluate        a trained model on clips -> scores
@@ -64,6 +67,7 @@ The map; a module imports only modules above it:
     calibration     decisions -> the threshold for a wanted precision, its interval, and probabilities
     costs           what a network costs: parameters, multiply-adds, zeros, bytes
     emulator        C programs on an emulated Cortex-M: compile, run in QEMU, count instructions, measure sections
+    export_c        IntegerModel -> a folder of C99 that stands alone, and its figures from the emulator
     machine         the machine that a figure was measured on: its name, its peak, a process's memory
     bench_train     the speed of training: samples a second of the real loop
     bench_layers    where the time of a training step goes, layer by layer

@@ -79,9 +79,10 @@ CM_SMALL static void score(npgru *c)
         (void)npgru_dense_s8(&p->exact, x, p->w, p->bias, y);
         for (int32_t n = 0; n < p->exact.out_features; n++) x[n] = y[n];
     }
-    for (int32_t k = 0; k < NPGRU_CLASSES; k++) c->result.logits[k] = x[k];
-    (void)npgru_softmax_s8(&npgru_model.softmax, 1, NPGRU_CLASSES, x, c->result.probabilities);
-    c->is_new = 1;
+    if (c->n_new == 2) c->results[0] = c->results[1], c->n_new = 1;         /* nobody asked for it */
+    npgru_result *result = &c->results[c->n_new++];
+    for (int32_t k = 0; k < NPGRU_CLASSES; k++) result->logits[k] = x[k];
+    (void)npgru_softmax_s8(&npgru_model.softmax, 1, NPGRU_CLASSES, x, result->probabilities);
 }
 
 /* The state goes into the sum over time; NPGRU_CONTINUOUS takes the one of NPGRU_STEPS before out of it. */
@@ -122,6 +123,7 @@ static void recur(npgru *c, int32_t rows)
     }
 }
 
+#if NPGRU_BLOCKS > 0
 /* One block on the new pair of its ring: a group of columns through both layers, then the next. */
 static void block(npgru *c, int32_t b, int32_t turn, int32_t rows)
 {
@@ -131,13 +133,17 @@ static void block(npgru *c, int32_t b, int32_t turn, int32_t rows)
     for (int32_t first = 0; first < depthwise->columns; first += NPGRU_GROUP) {
         const int32_t left = depthwise->columns - first, n = left < NPGRU_GROUP ? left : NPGRU_GROUP;
         BY_FORM(DEPTHWISE, depthwise, npgru_depthwise, (depthwise, ring_of(c, b), turn, first, n, pairs));
-        if (b + 1 < NPGRU_BLOCKS)
+#if NPGRU_BLOCKS > 1
+        if (b + 1 < NPGRU_BLOCKS) {
             BY_FORM(POINTWISE, pointwise, npgru_pointwise,
                     (pointwise, pairs, rows, turn, first, n, (uint8_t *)ring_of(c, b + 1)));
-        else
-            BY_FORM(POOL, pointwise, npgru_pool, (pointwise, pairs, rows, first, n, pooled));
+            continue;
+        }
+#endif
+        BY_FORM(POOL, pointwise, npgru_pool, (pointwise, pairs, rows, first, n, pooled));
     }
 }
+#endif
 
 /* Rows 2 k and 2 k + 1 of the convolution are in the first ring. */
 static void step(npgru *c, int32_t k)
@@ -147,7 +153,9 @@ static void step(npgru *c, int32_t k)
     for (int32_t b = 0; b <= NPGRU_BLOCKS; b++) {                       /* rows first and first + 1 leave block b */
         const int32_t first = 2 * k - b;
         rows = (first >= 0 && first < c->end ? 1 : 0) | (first + 1 >= 0 && first + 1 < c->end ? 2 : 0);
-        if (NPGRU_BLOCKS > 0 && b > 0 && rows) block(c, b - 1, turn, rows);
+#if NPGRU_BLOCKS > 0
+        if (b > 0 && rows) block(c, b - 1, turn, rows);
+#endif
         if (b < NPGRU_BLOCKS && (first == c->end || first + 1 == c->end))
             fill_row(c, b, NPGRU_NEW_ROWS(turn) + (first != c->end));   /* the zeros below the last row */
     }

@@ -39,7 +39,7 @@ CM_SMALL npgru_status npgru_init(npgru *c, size_t context_bytes, npgru_mode mode
     if (!good_model()) return NPGRU_BAD_MODEL;
     c->magic = MAGIC;
     c->mode = (int32_t)mode;
-    c->is_new = 0;
+    c->n_new = 0;
     begin(c);
     return NPGRU_OK;
 }
@@ -107,8 +107,8 @@ int32_t npgru_push(npgru *c, const int16_t *samples, int32_t n)
     if (!c || c->magic != MAGIC) return -NPGRU_NOT_READY;
     if (n < 0 || (n > 0 && !samples)) return -NPGRU_BAD_SHAPE;
     int32_t at = 0;
-    c->is_new = 0;
-    while (at < n && !c->is_new) {
+    c->n_new = 0;
+    while (at < n && c->n_new == 0) {
         at += take(c, samples + at, n - at);
         if (c->n_samples == NPGRU_WINDOW_SAMPLES) slide(c);
         if (c->mode == NPGRU_CLIPS && c->n_clip >= NPGRU_CLIP_SAMPLES) (void)npgru_flush(c);
@@ -151,8 +151,9 @@ npgru_status npgru_flush(npgru *c)
 
 npgru_status npgru_score(npgru *c, npgru_result *result)
 {
-    if (!c || c->magic != MAGIC || !result || !c->is_new) return NPGRU_NOT_READY;
-    *result = c->result;
-    c->is_new = 0;
+    if (!c || c->magic != MAGIC || !result || c->n_new == 0) return NPGRU_NOT_READY;
+    *result = c->results[0];
+    c->results[0] = c->results[1];
+    c->n_new--;
     return NPGRU_OK;
 }

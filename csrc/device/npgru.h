@@ -6,14 +6,14 @@
            n = read_microphone(samples);                   int16_t, mono, NPGRU_SAMPLE_RATE_HZ, any n
            for (int32_t at = 0; at < n; ) {
                at += npgru_push(&detector, samples + at, n - at);
-               if (npgru_score(&detector, &result) == NPGRU_OK) use(result.probabilities[1] + 128);      1/256
+               while (npgru_score(&detector, &result) == NPGRU_OK) use(result.probabilities[1] + 128);   1/256
            }
        }
 
    NPGRU_CLIPS cuts the stream into clips of NPGRU_CLIP_SAMPLES samples and scores each exactly as `npgru evaluate` does:
    every clip begins with zeros before it and a GRU of zeros, and ends with zeros behind it.
-   NPGRU_CONTINUOUS never stops: a score every NPGRU_HOP_SAMPLES, each from the GRU's last NPGRU_STEPS states. No row is
-   computed twice. At a clip's borders it differs from the other: it sees the samples before and behind instead of zeros,
+   NPGRU_CONTINUOUS never stops: a score every NPGRU_HOP_SAMPLES, each from the GRU's last NPGRU_STEPS states; rows go
+   through the network in pairs, so two scores come at once, every two hops. No row is computed twice. At a clip's borders it differs from the other: it sees the samples before and behind instead of zeros,
    its GRU remembers what was before, and there is no last window filled up with zeros. npgru_flush ends a clip where it is,
    with zeros behind it: after NPGRU_CLIP_SAMPLES samples from npgru_init or npgru_flush, the score is that of NPGRU_CLIPS.
    Every function is safe to call in any order; none touches memory outside the context and its arguments. */
@@ -42,7 +42,7 @@ typedef struct {
 
 typedef struct {
     uint32_t magic;
-    int32_t mode, is_new;
+    int32_t mode, n_new;        /* scores that wait, at most 2 */
     int32_t n_rows;             /* of features since the clip's start */
     int32_t n_window;           /* rows in the window; below 0: to be skipped */
     int32_t n_conv, end;        /* rows out of the convolution; rows there will be */
@@ -52,7 +52,7 @@ typedef struct {
     int32_t n_clip;             /* samples since the clip's start */
     int16_t samples[NPGRU_WINDOW_SAMPLES];
 #endif
-    npgru_result result;
+    npgru_result results[2];    /* the older one first */
     npgru_state h[NPGRU_UNITS];
     int32_t sum[NPGRU_UNITS];
 #if NPGRU_WITH_CONTINUOUS
@@ -79,7 +79,7 @@ npgru_status npgru_push_codes(npgru *c, const int8_t *codes);
 /* The clip ends here, with what was pushed so far; a new one begins. NPGRU_NOT_READY: too little for a score. */
 npgru_status npgru_flush(npgru *c);
 
-/* The newest score, once; NPGRU_NOT_READY if there is none since the last call. */
+/* The next score, each once, up to 2 of the last npgru_push; NPGRU_NOT_READY: there is none. */
 npgru_status npgru_score(npgru *c, npgru_result *result);
 
 #ifdef __cplusplus

@@ -44,11 +44,11 @@ static long listen(npgru *detector, const int16_t *samples, int32_t n, long long
         const int32_t taken = npgru_push(detector, samples + at, n - at);
         if (taken < 0) return n_scores;
         at += taken;
-        if (npgru_score(detector, &r) != NPGRU_OK) continue;
-        printf("%.3f s  score %.4f  logits", (double)(begin + at) / NPGRU_SAMPLE_RATE_HZ, (r.probabilities[1] + 128) / 256.0);
-        for (int k = 0; k < NPGRU_CLASSES; k++) printf(" %d", r.logits[k]);
-        printf("\n");
-        n_scores++;
+        for (; npgru_score(detector, &r) == NPGRU_OK; n_scores++) {
+            printf("%.3f s  score %.4f  logits", (double)(begin + at) / NPGRU_SAMPLE_RATE_HZ, (r.probabilities[1] + 128) / 256.0);
+            for (int k = 0; k < NPGRU_CLASSES; k++) printf(" %d", r.logits[k]);
+            printf("\n");
+        }
     }
     return n_scores;
 }
