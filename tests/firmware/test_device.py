@@ -1,0 +1,47 @@
+"""An exported folder on every emulated core: no warning, the scores of `npgru evaluate` byte for byte, in the memory promised."""
+from pathlib import Path
+
+import numpy as np
+import pytest
+from seeded_student import seeded_student
+
+from npgru import emulator, export_c, features, int8
+
+MAIN = Path(__file__).parent / "device_main.c"
+# What was promised for the paper's student: instructions a clip of the network, from int8 features; bytes
+MAX_INSTRUCTIONS = {"m4": 1_900_000, "m7": 1_900_000, "m33": 1_900_000}
+MAX_RAM, MAX_CONSTANTS, MAX_CODE = 8192, 21 * 1024, 10 * 1024
+MAX_RAM_WITH_FRONT_END, MAX_FLASH_WITH_FRONT_END = 12 * 1024, 42 * 1024
+
+
+@pytest.fixture(scope="module", params=[16, 8])
+def exported(request, tmp_path_factory):
+    """The seeded student, and its folder."""
+    integers = seeded_student(request.param)
+    folder = tmp_path_factory.mktemp(f"device{request.param}")
+    export_c.write_folder(folder, export_c.folder_files(integers, ()))
+    return integers, folder
+
+
+@pytest.mark.parametrize("core", emulator.CORES)
+def test_the_scores_are_those_of_the_host(core, exported, toolchain, clips, tmp_path):
+    integers, folder = exported
+    if integers.state_bits == 8 and core not in ("m0plus", "m4"):
+        return                                                          # the GRU's exact form is the same C on all cores
+    emulator.build(core, [MAIN, *sorted((folder / "src").glob("*.c"))], tmp_path / "device.elf", include=[folder / "src"])
+    clips.tofile(tmp_path / "samples.bin")
+    emulator.run(core, tmp_path / "device.elf", tmp_path)
+    codes = int8.run(integers, features.log_mel(clips, integers.front_end, "numpy"), "numpy")
+    expected = np.concatenate([codes["probabilities"], codes[integers.operators[-2].name]], axis=1)
+    assert (tmp_path / "scores.bin").read_bytes() == expected.tobytes()
+
+
+@pytest.mark.parametrize("core", MAX_INSTRUCTIONS)
+def test_what_was_promised(core, toolchain, tmp_path):
+    export_c.write_folder(tmp_path, export_c.folder_files(seeded_student(), ()))
+    network, everything = (export_c.figures(tmp_path, core, flags) for flags in (export_c.NETWORK_ONLY, ()))
+    assert network["instructions"] <= MAX_INSTRUCTIONS[core]
+    assert network["context_bytes"] + network["stack_bytes"] <= MAX_RAM
+    assert network[".rodata"] <= MAX_CONSTANTS and network[".text"] <= MAX_CODE
+    assert everything["context_bytes"] + everything["stack_bytes"] <= MAX_RAM_WITH_FRONT_END
+    assert everything[".text"] + everything[".rodata"] <= MAX_FLASH_WITH_FRONT_END
