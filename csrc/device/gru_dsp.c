@@ -141,7 +141,10 @@ CM_HOT void npgru_gru_step_fast(const npgru_gru *p, const int16_t *gx, int16_t *
 {
     const int32_t H = p->units;
     int16_t *gh = scratch, *words = scratch + up_to_4(3 * H);
-    for (int32_t i = 0; i < up_to_4(H); i++) words[i] = (int16_t)(i < H ? h[i] : 0);
+    for (int32_t i = 0; i < up_to_4(H); i++) {
+        words[i] = (int16_t)(i < H ? h[i] : 0);
+        NPGRU_BARRIER();
+    }
     state_products(p, (const npgru_word *)words, gh);
     for (int32_t i = 0; i < H; i++) {
         const int32_t z = logistic(sum(&gates, gx[i], gh[i], 1));

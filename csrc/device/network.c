@@ -60,7 +60,10 @@ CM_SMALL void npgru_network_reset(npgru *c)
     const npgru_conv *conv = &npgru_model.conv;
     fill(c->window, NPGRU_WINDOW_WORDS, 0x00010001u * (uint32_t)conv->in_zero);
     for (int32_t b = 0; b < NPGRU_RINGS; b++) fill(ring_of(c, b), ring_words(b), 0x01010101u * (uint32_t)ring_zero(b));
-    for (int32_t i = 0; i < NPGRU_UNITS; i++) c->h[i] = 0, c->sum[i] = 0;
+    for (int32_t i = 0; i < NPGRU_UNITS; i++) {
+        c->h[i] = 0, c->sum[i] = 0;
+        NPGRU_BARRIER();
+    }
     c->n_window = conv->pad_rows;
     c->n_conv = c->n_steps = 0;
     c->end = INT32_MAX;
@@ -77,7 +80,10 @@ CM_SMALL static void score(npgru *c)
     for (int32_t i = 0; i < NPGRU_DENSE_LAYERS; i++) {
         const npgru_dense *p = &npgru_model.dense[i];
         (void)npgru_dense_s8(&p->exact, x, p->w, p->bias, y);
-        for (int32_t n = 0; n < p->exact.out_features; n++) x[n] = y[n];
+        for (int32_t n = 0; n < p->exact.out_features; n++) {
+            x[n] = y[n];
+            NPGRU_BARRIER();
+        }
     }
     if (c->n_new == 2) c->results[0] = c->results[1], c->n_new = 1;         /* nobody asked for it */
     npgru_result *result = &c->results[c->n_new++];
