@@ -8,6 +8,7 @@ with inputs x (1, D), h, total and outputs h', total', probabilities. After T' s
 """
 import json
 from dataclasses import asdict, replace
+from functools import partial
 from types import MappingProxyType
 from typing import Mapping
 
@@ -20,32 +21,41 @@ from .tflite_writer import write_tflite
 
 METADATA = "npgru"                              # name of the metadata entry; its buffer is JSON in UTF-8
 GRU_FORMS = ("while", "unrolled", "step")
+TARGETS = {None: 1, "esp-nn": 8}                # of how many outputs a dense layer there must have a multiple
 NOTHING_MORE = MappingProxyType({})
 MAX_SHIFT_INT64 = 14                            # of a multiplier behind an int64 accumulator: fixed_point.mbq64
 
 
 def tflite_bytes(integers: IntegerModel, gru: str = "while", metadata: Mapping | None = NOTHING_MORE, names: bool = False,
-                 minimal: bool = False) -> bytes:
+                 minimal: bool = False, target: str | None = None) -> bytes:
     """The file; the same network gives the same bytes.
 
     gru        "while", "unrolled" or "step": the form of the GRU
     metadata   facts that travel besides front end, classes and clip length (threshold, provenance), JSON-able; None: none
     names      tensors get the names of int8.run's codes, and of int8_gru's formulas
     minimal    leaves out all that a reference kernel does not read: metadata, most scales of biases
+    target     "esp-nn": int8 dense layers get a multiple of 8 outputs, of which the others are split off again: the same
+               integers, around an error of ESP-NN (espressif/esp-nn#34)
     raises     ValueError for what the runtime would refuse, or round otherwise than int8.run
     """
     if gru not in GRU_FORMS:
         raise ValueError(f"gru={gru!r}; accepted: {', '.join(GRU_FORMS)}")
+    if target not in TARGETS:
+        raise ValueError(f"target={target!r}; accepted: {', '.join(name for name in TARGETS if name)}")
     check(integers)
-    graphs = step_graphs(integers, minimal) if gru == "step" else clip_graphs(integers, gru, minimal)
-    about = None if minimal or metadata is None else {METADATA: metadata_json(integers, {**metadata, "gru": gru})}
+    if target:
+        check_padded(integers, TARGETS[target])
+    make = step_graphs if gru == "step" else partial(clip_graphs, gru=gru)
+    graphs = make(integers, minimal=minimal, dense_multiple=TARGETS[target])
+    form = {"gru": gru, "target": target} if target else {"gru": gru}
+    about = None if minimal or metadata is None else {METADATA: metadata_json(integers, {**metadata, **form})}
     return write_tflite(graphs, metadata=about, names=names)
 
 
-def clip_graphs(integers: IntegerModel, gru: str, minimal: bool) -> list[CodeGraph]:
+def clip_graphs(integers: IntegerModel, gru: str, minimal: bool, dense_multiple: int = 1) -> list[CodeGraph]:
     """From the features of a clip to its probabilities."""
     before, cell, after = parts(integers)
-    main = CodeGraph(minimal)
+    main = CodeGraph(minimal, dense_multiple)
     main.inputs = [main.codes(clip_shape(integers), before[0].y, name="input")]
     form = {"while": tflite_gru.while_graphs, "unrolled": tflite_gru.unrolled_graphs}[gru]
     total, others = form(main, layers(main, main.inputs[0], before[1:]), cell)
@@ -53,10 +63,10 @@ def clip_graphs(integers: IntegerModel, gru: str, minimal: bool) -> list[CodeGra
     return [main, *others]
 
 
-def step_graphs(integers: IntegerModel, minimal: bool) -> list[CodeGraph]:
+def step_graphs(integers: IntegerModel, minimal: bool, dense_multiple: int = 1) -> list[CodeGraph]:
     """From one row of the GRU's input and its state to the next state, and the probabilities of the sum so far."""
     _, cell, after = parts(integers)
-    main = CodeGraph(minimal)
+    main = CodeGraph(minimal, dense_multiple)
     main.inputs = x, h, total = [main.codes((1, cell.op.arrays["w"].shape[1]), cell.x, name="x"), *tflite_gru.states(main, cell)]
     h, total = tflite_gru.step(main, cell, *tflite_gru.input_products(main, cell, x), h, total)
     main.outputs = [h, total, layers(main, tflite_gru.as_mean(main, cell, total), after)]
@@ -89,6 +99,16 @@ def check(integers: IntegerModel) -> None:
             shift = max(op.record.input.shift.max(), op.record.state.shift.max())
             if shift > MAX_SHIFT_INT64:
                 raise ValueError(f"{op.name}: weights of 2^{shift} output steps; accepted: at most 2^{MAX_SHIFT_INT64}; retrain")
+
+
+def check_padded(integers: IntegerModel, multiple: int) -> None:
+    """raises ValueError where zeros beside a single output change its multiplier: its one scale becomes one of several."""
+    for before, op in zip(integers.operators, integers.operators[1:]):
+        if op.kind == "dense" and len(op.arrays["bias"]) == 1 < multiple:
+            padded = int8_params.channels(before.y, op.arrays["w_scale"], op.y)
+            if (padded.multiplier, padded.shift) != (op.record.multiplier, op.record.shift):
+                raise ValueError(f"{op.name}: a single output, whose multiplier would be rounded otherwise with {multiple}; "
+                                 "use 2 units, or no --target")
 
 
 def check_accumulators(name, w, bias, channel_axis) -> None:
@@ -156,9 +176,8 @@ def mean_time(g, total, op) -> int:
 
 
 def dense(g, x, op) -> int:
-    inputs = [x, *g.weights(op, ("w", "w_scale", "bias"), g.tensors[x].scale)]
-    return g.apply("FULLY_CONNECTED", inputs, (1, len(op.arrays["bias"])), op.y, name=op.name, version=5,
-                   activation=op.settings["activation"])
+    return g.dense(x, op, ("w", "w_scale", "bias"), op.y, op.name, {op.name: len(op.arrays["bias"])},
+                   op.settings["activation"])[0]
 
 
 def softmax(g, x, op) -> int:

@@ -12,7 +12,7 @@ from typing import Mapping
 import numpy as np
 
 from . import export_tflite, int8_gru, int8_params
-from .export_tflite import METADATA, clip_graphs, clip_shape, metadata_json
+from .export_tflite import METADATA, TARGETS, clip_graphs, clip_shape, metadata_json
 from .features import FrontEnd
 from .int8 import PROBABILITY, STATE_BITS, IntegerModel, Operator, kernel_record
 from .int8_gru import GruQuantisation
@@ -20,7 +20,8 @@ from .int8_params import Quantisation, softmax_of
 from .tflite_reader import LARGEST_BYTES, all_options, read_graphs, read_metadata_entries
 from .tflite_writer import ACTIVATIONS, Graph, write_tflite
 
-OF_THE_NETWORK = ("front_end", "classes", "clip_s", "state_bits", "gru")        # metadata that are no mere facts
+OF_THE_NETWORK = ("front_end", "classes", "clip_s", "state_bits", "gru")        # metadata that are no mere facts,
+TARGET = "target"                                                               # and one that only some files have
 LONGEST_CLIP_S = 3600
 REFUSED = "is damaged, or was not written by `npgru export`; export it again"
 
@@ -47,10 +48,10 @@ def with_facts(content: bytes, facts: Mapping) -> bytes:
     raises  ValueError for what read_tflite refuses, and for a fact that belongs to the network
     """
     integers, _ = read_tflite(content)
-    if taken := sorted(facts.keys() & set(OF_THE_NETWORK)):
+    if taken := sorted(facts.keys() & {*OF_THE_NETWORK, TARGET}):
         raise ValueError(f"{', '.join(taken)}: belongs to the network; accepted: facts beside {', '.join(OF_THE_NETWORK)}")
-    graphs, gru = read_graphs(content), _metadata(content)["gru"]
-    entries = read_metadata_entries(content) | {METADATA: metadata_json(integers, {**facts, "gru": gru})}
+    graphs, form = read_graphs(content), {key: value for key, value in _metadata(content).items() if key in ("gru", TARGET)}
+    entries = read_metadata_entries(content) | {METADATA: metadata_json(integers, {**facts, **form})}
     return write_tflite(graphs, metadata=entries, names=any(t.name for g in graphs for t in g.tensors))
 
 
@@ -92,12 +93,12 @@ def _network(content) -> tuple[IntegerModel, dict]:
         check_codes(graphs)
         integers = integer_model(graphs, about)
         export_tflite.check(integers)
-        written = clip_graphs(integers, about["gru"], minimal=False)
+        written = clip_graphs(integers, about["gru"], False, TARGETS[about.get(TARGET)])
         if [comparable(g) for g in graphs] != [comparable(g) for g in written]:
             raise ValueError("its graph is another")
     except (ValueError, KeyError, TypeError, IndexError, ArithmeticError, AttributeError) as error:
         raise ValueError(f"{REFUSED} ({type(error).__name__}: {error})") from error
-    return integers, {key: value for key, value in about.items() if key not in OF_THE_NETWORK}
+    return integers, {key: value for key, value in about.items() if key not in (*OF_THE_NETWORK, TARGET)}
 
 
 def check_metadata(about: dict) -> None:
@@ -138,7 +139,7 @@ def integer_model(graphs: list[Graph], about: dict) -> IntegerModel:
     operators.append(gru(main if unrolled else graphs[2], between if unrolled else graphs[2].operators, operators[-1].y,
                          about["state_bits"]))
     operators.append(Operator("mean_time", "", None, output(main, main.operators[mean]), {}, {"x": operators[-1].y}))
-    operators += [LAYERS[op.code](main, op) for op in main.operators[mean + 1:]]
+    operators += [LAYERS[op.code](main, op) for op in main.operators[mean + 1:] if op.code != "SPLIT_V"]
     integers = IntegerModel(named(operators), FrontEnd(**about["front_end"]), tuple(about["classes"]), about["clip_s"],
                             about["state_bits"])
     n_steps = sum(op.code == "FULLY_CONNECTED" for op in between) - 1
@@ -158,14 +159,24 @@ def output(g, op) -> Quantisation:
     return codes_of(g, op.outputs[0])
 
 
-def constants(g, op, keys, channel_axis=0) -> dict:
-    """A kernel's weights, their scales and its bias under their keys. raises ValueError unless their sizes fit together"""
+def constants(g, op, keys, channel_axis=0, n_outputs=None) -> dict:
+    """A kernel's weights, their scales and its bias under their keys. raises ValueError unless their sizes fit together
+
+    n_outputs   those that the network has; the others are padding for a target
+    """
     (x, w, bias), y = (g.tensors[index] for index in op.inputs), g.tensors[op.outputs[0]]
     n, n_dims = w.shape[channel_axis], 2 if op.code == "FULLY_CONNECTED" else 4
     fits = len(w.shape) == n_dims and w.shape[-1] == x.shape[-1] and y.shape[-1] == n == len(w.scale) and bias.shape == (n,)
     if not fits or w.dtype != "int8" or bias.dtype not in ("int32", "int64"):
         raise ValueError(f"weights {w.dtype} {w.shape}, bias {bias.dtype} {bias.shape}, input {x.shape}")
-    return dict(zip(keys, (array(w), w.scale, array(bias))))
+    arrays = array(w), w.scale, array(bias)
+    return dict(zip(keys, arrays if n_outputs is None else (a[:n_outputs].copy() for a in arrays)))
+
+
+def n_outputs_of(g, dense) -> int:
+    """How many outputs of a dense layer are used: all, or those of the SPLIT_V that reads them."""
+    parts = [op.outputs[0] for op in g.operators if op.code == "SPLIT_V" and op.inputs[0] == dense.outputs[0]]
+    return g.tensors[[*parts, dense.outputs[0]][0]].shape[-1]
 
 
 def array(t) -> np.ndarray:
@@ -175,7 +186,8 @@ def array(t) -> np.ndarray:
 def kernel(g, op) -> Operator:
     """A convolution or dense layer."""
     kind = KERNELS[op.code]
-    arrays = constants(g, op, ("w", "w_scale", "bias"), 3 if kind == "depthwise2d" else 0)
+    arrays = constants(g, op, ("w", "w_scale", "bias"), 3 if kind == "depthwise2d" else 0,
+                       n_outputs_of(g, op) if kind == "dense" else None)
     if kind == "depthwise2d":
         arrays["w"] = arrays["w"][0]
     options, y = all_options(op), output(g, op)
@@ -195,7 +207,8 @@ def gru(g, operators, x: Quantisation, bits: int) -> Operator:
     by_code = {code: [op for op in operators if op.code == code and op.version > 1]         # version 1: the int32 sum over time
                for code in ("FULLY_CONNECTED", "ADD", "MUL", "SUB")}
     of_x, of_h, *_ = by_code["FULLY_CONNECTED"]
-    arrays = constants(g, of_x, ("w", "w_scale", "bx")) | constants(g, of_h, ("u", "u_scale", "bh"))
+    _, H = g.tensors[of_h.inputs[1]].shape
+    arrays = constants(g, of_x, ("w", "w_scale", "bx"), 0, 3 * H) | constants(g, of_h, ("u", "u_scale", "bh"), 0, 3 * H)
     gates, candidate, h, *_ = (output(g, op) for op in by_code["ADD"])
     reset, blend, *_ = (output(g, op) for op in by_code["MUL"])
     q = GruQuantisation(output(g, of_x), output(g, of_h), gates, reset, candidate, output(g, by_code["SUB"][0]), blend, h)

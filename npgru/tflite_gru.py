@@ -5,7 +5,7 @@
     while       a loop; it carries the counter t, x, h and total
     unrolled    T' copies of a step, without a loop; the products with x before them, all at once
 """
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -16,11 +16,15 @@ from .tflite_writer import Graph
 
 
 class CodeGraph(Graph):
-    """A Graph of codes, whose operators make their own outputs."""
+    """A Graph of codes, whose operators make their own outputs.
 
-    def __init__(self, minimal: bool):
+    minimal         without scales that no kernel reads
+    dense_multiple  int8 dense layers get a multiple of so many outputs: zeros, which are split off again
+    """
+
+    def __init__(self, minimal: bool, dense_multiple: int = 1):
         super().__init__()
-        self.minimal, self.known = minimal, {}
+        self.minimal, self.dense_multiple, self.known = minimal, dense_multiple, {}
 
     def constant(self, array, scale=None, zero_point=0, axis=0, name="") -> int:
         """Equal constants are one tensor."""
@@ -46,6 +50,22 @@ class CodeGraph(Graph):
         y = self.codes(shape, q, dtype, name)
         self.operator(code, version, inputs, [y], **options)
         return y
+
+    def dense(self, x, op, keys, q: Quantisation, name, parts, activation="none") -> list:
+        """FULLY_CONNECTED of x (B, D) with an operator's weights -> its parts {name: width}, the only one or split off.
+
+        What is added to reach dense_multiple has weights of 0 and the scale of the last row, and is a part that nobody uses.
+        """
+        (B, D), dtype, N = self.shape(x), self.tensors[x].dtype, sum(parts.values())
+        n_more = -N % self.dense_multiple if dtype == "int8" else 0
+        w, w_scale, bias = (op.arrays[key] for key in keys)
+        arrays = np.pad(w, [(0, n_more), (0, 0)]), np.pad(w_scale, (0, n_more), "edge"), np.pad(bias, (0, n_more))
+        inputs = [x, *self.weights(replace(op, arrays=dict(zip(keys, arrays))), keys, self.tensors[x].scale)]
+        y = self.apply("FULLY_CONNECTED", inputs, (B, N + n_more), q, dtype, name, version=5, activation=activation)
+        if len(parts) == 1 and not n_more:
+            return [y]
+        more = {"padding": n_more} if n_more else {}
+        return self.split(y, [*parts.values(), *more.values()], 1, [*parts, *more])[:len(parts)]
 
     def split(self, value, widths, axis, names) -> list:
         """SPLIT_V: value in parts of these widths along an axis."""
@@ -93,12 +113,10 @@ class Cell:
 
 def input_products(g, cell, x) -> list:
     """(1) of int8_gru, for all rows of x (B, D): gx_zr (B, 2H), gx_n (B, H).   int16: CAST leaves the codes as they are."""
-    B, H = g.shape(x)[0], cell.width
+    H = cell.width
     if cell.bits == 16:
         x = g.apply("CAST", [x], g.shape(x), Quantisation(cell.x.scale), "int16", "gru/x", version=1)
-    inputs = [x, *g.weights(cell.op, ("w", "w_scale", "bx"), cell.x.scale)]
-    gx = g.apply("FULLY_CONNECTED", inputs, (B, 3 * H), cell.q.gx, cell.dtype, "gru/gx", version=5, activation="none")
-    return g.split(gx, [2 * H, H], 1, ["gru/gx_zr", "gru/gx_n"])
+    return g.dense(x, cell.op, ("w", "w_scale", "bx"), cell.q.gx, "gru/gx", {"gru/gx_zr": 2 * H, "gru/gx_n": H})
 
 
 def step(g, cell, gx_zr, gx_n, h, total, at="gru") -> tuple[int, int]:
@@ -109,9 +127,8 @@ def step(g, cell, gx_zr, gx_n, h, total, at="gru") -> tuple[int, int]:
     def apply(code, inputs, width, q, name, **options):
         return g.apply(code, inputs, (1, width), q, cell.dtype, f"{at}/{name}", **options)
 
-    inputs = [h, *g.weights(cell.op, ("u", "u_scale", "bh"), q.h.scale)]
-    gh = apply("FULLY_CONNECTED", inputs, 3 * H, q.gh, "gh", version=5, activation="none")                      # (1)
-    gh_zr, gh_n = g.split(gh, [2 * H, H], 1, [f"{at}/gh_zr", f"{at}/gh_n"])
+    gh_zr, gh_n = g.dense(h, cell.op, ("u", "u_scale", "bh"), q.gh, f"{at}/gh",                                   # (1)
+                          {f"{at}/gh_zr": 2 * H, f"{at}/gh_n": H})
     gates = apply("ADD", [gx_zr, gh_zr], 2 * H, q.gates, "gates", **exact)
     z, r = g.split(apply("LOGISTIC", [gates], 2 * H, gate, "zr"), [H, H], 1, [f"{at}/z", f"{at}/r"])            # (2)
     reset = apply("MUL", [r, gh_n], H, q.reset, "reset", activation="none")
@@ -149,7 +166,7 @@ def carried(g, cell) -> list:
 
 def while_graphs(main, x, cell) -> tuple[int, list]:
     """x (T', D) -> the sum of the states, with its scale, and the loop's graphs."""
-    cond, body = CodeGraph(main.minimal), CodeGraph(main.minimal)
+    cond, body = (CodeGraph(main.minimal, main.dense_multiple) for _ in range(2))
     cond.inputs, body.inputs = carried(cond, cell), carried(body, cell)
     cond.outputs = [cond.tensor((1,), "bool", name="more")]
     cond.operator("LESS", 1, [cond.inputs[0], cond.constant(np.int32([cell.n_steps]))], cond.outputs)

@@ -44,6 +44,19 @@ def test_the_same_network_gives_the_same_bytes(student, gru):
     assert first == tflite_bytes(int8.freeze(student), gru, dict(reversed(FACTS.items())))
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+def test_esp_nn_gets_multiples_of_8_outputs_and_the_scores_keep_their_shape(bits):
+    rng = np.random.default_rng(7)
+    integers = int8.freeze(quantised(trained(SIZES[0], clips(rng, 16), rng), clips(rng, 32)), bits)
+    for graphs in (clip_graphs(integers, "while", False, 8), clip_graphs(integers, "unrolled", False, 8), step_graphs(integers, False, 8)):
+        dense = [g.shape(op.outputs[0])[1] for g in graphs for op in g.operators if op.code == "FULLY_CONNECTED"
+                 and g.tensors[op.outputs[0]].dtype == "int8"]
+        assert len(dense) >= (2 if bits == 16 else 4) and {n % 8 for n in dense} == {0}
+        assert graphs[0].shape(graphs[0].outputs[-1]) == (1, 2)
+    with pytest.raises(ValueError, match="target='esp'; accepted: esp-nn"):
+        tflite_bytes(integers, target="esp")
+
+
 def test_names_are_left_out_unless_asked_for(small):
     assert b"gru/gates" not in tflite_bytes(small) and b"gru/gates" in tflite_bytes(small, names=True)
 

@@ -53,10 +53,14 @@ def assert_equal(found, expected, where="network"):
 
 @pytest.mark.parametrize("gru", CLIP_FORMS)
 @pytest.mark.parametrize("bits", [8, 16])
-@pytest.mark.parametrize("names", [False, True])
-def test_the_network_that_wrote_a_file_comes_back_from_it(fake, gru, bits, names, tmp_path):
+@pytest.mark.parametrize("names, target", [(False, None), (True, None), (False, "esp-nn"), (True, "esp-nn")])
+def test_the_network_that_wrote_a_file_comes_back_from_it(fake, gru, bits, names, target, tmp_path):
     integers = int8.freeze(fake, bits)
-    content = tflite_bytes(integers, gru, FACTS, names)
+    if target and any(op.kind == "dense" and len(op.arrays["w"]) == 1 for op in integers.operators):
+        with pytest.raises(ValueError, match="dense: a single output, .* use 2 units, or no --target"):
+            tflite_bytes(integers, gru, FACTS, names, target=target)
+        return
+    content = tflite_bytes(integers, gru, FACTS, names, target=target)
     (tmp_path / "m.tflite").write_bytes(content)
     found, facts = read_tflite(tmp_path / "m.tflite")
     assert_equal(found, integers)
@@ -66,10 +70,10 @@ def test_the_network_that_wrote_a_file_comes_back_from_it(fake, gru, bits, names
 
 
 @pytest.mark.parametrize("gru", CLIP_FORMS)
-@pytest.mark.parametrize("names", [False, True])
-def test_other_facts_give_the_file_that_export_would_have_written(small, gru, names):
-    content, other = tflite_bytes(small, gru, FACTS, names), {"threshold": 0.25, "calibration": [1.5, -0.5]}
-    assert with_facts(content, other) == tflite_bytes(small, gru, other, names)
+@pytest.mark.parametrize("names, target", [(False, None), (True, None), (False, "esp-nn")])
+def test_other_facts_give_the_file_that_export_would_have_written(small, gru, names, target):
+    content, other = tflite_bytes(small, gru, FACTS, names, target=target), {"threshold": 0.25, "calibration": [1.5, -0.5]}
+    assert with_facts(content, other) == tflite_bytes(small, gru, other, names, target=target)
     assert with_facts(content, FACTS) == content
 
 

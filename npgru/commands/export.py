@@ -16,7 +16,7 @@ def run(args) -> int:
         return write_c(args, integers)
     from .. import export_tflite
     facts = {name: found.facts[name] for name in ("threshold", "calibration", "seed", "data_sha256", "npgru") if name in found.facts}
-    content = export_tflite.tflite_bytes(integers, args.gru, facts, args.names, args.minimal)
+    content = export_tflite.tflite_bytes(integers, args.gru, facts, args.names, args.minimal, args.target)
     checkpoint.write_atomically(Path(args.output), lambda file: file.write(content))
     print(f"{args.output}: {len(content)} bytes, GRU as {args.gru} with int{integers.state_bits} state")
     return 0
@@ -47,6 +47,8 @@ def add(commands) -> None:
                    help="a loop; its steps one after another; or one step with its state as input and output, for streaming, "
                    "without the convolutions (default: %(default)s)")
     p.add_argument("--state-bits", type=int, choices=[8, 16], help="of the GRU's gates and state (default: 16)")
+    p.add_argument("--target", choices=["esp-nn"], help="dense layers of a .tflite file in multiples of 8 outputs, which "
+                   "Espressif's kernels need; the same integers come out")
     p.add_argument("--names", action="store_true", help="with the names of the tensors")
     p.add_argument("--minimal", action="store_true", help="without metadata, and all else that may be left out")
     p.add_argument("--no-measure", dest="measure", action="store_false", help="--format c: no counts in its README.md, which take "

@@ -80,6 +80,17 @@ def test_student_and_teacher(witness, config, bits, rng):
     check_network(witness, fake, x, bits, minimal=False)
 
 
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize("gru", ["while", "unrolled"])
+def test_padding_for_esp_nn_changes_no_integer(witness, gru, bits):
+    for seed in range(min(NETWORKS, 10)):
+        fake, x = random_network(seed)
+        integers = int8.freeze(fake, bits)
+        codes = int8.run(integers, x, "numpy", witness.profile)
+        equal(check_clip_form(integers, codes, witness.name, gru, target="esp-nn"))
+        equal(check_step_form(integers, {name: array[:1] for name, array in codes.items()}, witness.name, target="esp-nn"))
+
+
 @pytest.fixture(scope="module")
 def real_student(shared_data):
     """The student with random weights on the grids of real clips, and the clips of validation."""
