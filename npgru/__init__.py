@@ -24,6 +24,7 @@ The map; a module imports only modules above it:
     layers          conv2d depthwise2d ... gru dense, and their quantised forms: forward and backward together
     model           the network as a list of layers: init, forward, backward over the reversed list
     loss            (logits, targets) -> (loss, dlogits)
+    gradcheck       a forward and backward pair against central differences
     optimiser       Adam on {name: array}
     layer_structs   a layer list -> the structs of csrc/train/: what C does in one go
     kernels_train   the compiled network: forward, backward and Adam of a layer list, memory and threads
@@ -50,7 +51,6 @@ The map; a module imports only modules above it:
     device_fast     which of them run in a fast form, each proved; their weights in its order
     device_source   those layers -> the text of npgru_model.h and npgru_model.c
     import_tflite   a .tflite file of ours -> the IntegerModel that wrote it, and its metadata
-    audit_network   a whole network in a runtime or in C: every tensor, every form, against int8.run
     evaluate        a trained model on clips -> scores
     train           the loop, once: epochs, validation, the epoch to keep
     compress        layer list -> layer list: pruning, folding of batch-norm, fake quantisation
@@ -72,6 +72,10 @@ The map; a module imports only modules above it:
     bench_train     the speed of training: samples a second of the real loop
     bench_layers    where the time of a training step goes, layer by layer
     bench_int8      the speed of the integer network: microseconds a clip, beside other runtimes
+    audit_operators    random and extreme cases of every integer operator, against C and the runtimes
+    audit_network   a whole network in a runtime: every tensor, every form, against int8.run
+    audit_layers    gradients against central differences; the training kernels in C against NumPy in float64
+    audit           claims, each with its witness -> the rows of a table
     figures         arrays and words -> matplotlib figures, the same bytes every time
     bench_scale     cost against work: time a clip and memory for more and more clips
     evidence        a run and its clips -> every stage scored, the hardest clips, the curves

@@ -5,10 +5,10 @@ import sys
 import warnings
 
 from . import __version__
-from .commands import bench, calibrate, detect, evaluate, export, features, report, review, segments, synth, train
+from .commands import audit, bench, calibrate, detect, evaluate, export, features, report, review, segments, synth, train
 from .commands.terminal import note
 
-COMMANDS = (train, evaluate, detect, report, export, segments, review, calibrate, features, synth, bench)
+COMMANDS = (train, evaluate, detect, report, export, segments, review, calibrate, features, synth, audit, bench)
 
 
 def parser() -> argparse.ArgumentParser:

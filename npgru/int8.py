@@ -161,7 +161,8 @@ def operators_of(backend: str | None, profile: str):
         return kernels_int8 if kernels.choose_backend(backend) == "c" else REFERENCE
     if backend == "c":
         raise ValueError(f"profile={profile!r} on back end 'c'; accepted there: 'tflm'; use 'numpy'")
-    rounded = {name: partial(getattr(REFERENCE, name), profile=profile) for name in ("dense_s8", "gru_step_s8", "gru_step_s16")}
+    rounded = {name: partial(getattr(REFERENCE, name), profile=profile)
+               for name in ("dense_s8", "dense_s16", "gru_step_s8", "gru_step_s16")}
     return SimpleNamespace(**vars(REFERENCE) | rounded)
 
 

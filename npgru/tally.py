@@ -24,3 +24,9 @@ class Tally:
         difference = np.inf if np.isnan(difference) else float(difference)
         if difference > self.worst:
             self.worst, self.place = difference, place
+
+    def add(self, other: "Tally") -> None:
+        """Its cases are cases of this one."""
+        self.cases += other.cases
+        if other.worst > self.worst:
+            self.worst, self.place = other.worst, other.place

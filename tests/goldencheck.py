@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from gradcheck import FLOOR, Worst
+from npgru.gradcheck import FLOOR, Worst
 
 FOLDER = Path(__file__).parent / "golden"
 LAYERS = np.load(FOLDER / "layers.npz", allow_pickle=False)

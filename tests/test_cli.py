@@ -15,7 +15,7 @@ from npgru.features import FrontEnd, log_mel, loudest_slice, to_int16
 from runs import npgru
 from tolerances import AP_ABS_ERROR, SOFTMAX_S8_ERROR
 
-COMMANDS = ["train", "evaluate", "detect", "report", "export", "segments", "review", "calibrate", "features", "synth",
+COMMANDS = ["train", "evaluate", "detect", "report", "export", "segments", "review", "calibrate", "features", "synth", "audit",
             "bench train", "bench int8", "bench scale"]
 
 

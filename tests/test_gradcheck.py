@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from gradcheck import MAX_ELEMENTS, worst_gradient_error
+from npgru.gradcheck import MAX_ELEMENTS, worst_gradient_error
 from tolerances import GRADIENT_REL_ERROR
 
 

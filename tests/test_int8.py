@@ -1,7 +1,7 @@
 """int8.py: the fake-quantised network predicts the integers that are frozen from it; zeros stay zeros."""
 import numpy as np
 import pytest
-from gradcheck import worst_gradient_error
+from npgru.gradcheck import worst_gradient_error
 from tolerances import FOLDED_REL_ERROR, LOGIT_STEPS, NETWORK_GRADIENT_REL_ERROR
 
 from npgru import checkpoint, compress, dataset, int8, kernels, loss, model

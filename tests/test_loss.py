@@ -1,7 +1,7 @@
 """Cross-entropy: its gradient, its limits, and that it is the paper's binary cross-entropy over two columns."""
 import numpy as np
 import pytest
-from gradcheck import worst_gradient_error
+from npgru.gradcheck import worst_gradient_error
 from tolerances import DEFINITION_REL_ERROR, GRADIENT_REL_ERROR
 
 from npgru import loss, model

@@ -1,7 +1,7 @@
 """The network: the paper's shapes and sizes, whole-network gradients, running statistics, another framework's numbers."""
 import numpy as np
 import pytest
-from gradcheck import worst_gradient_error
+from npgru.gradcheck import worst_gradient_error
 from tolerances import DEFINITION_REL_ERROR, NETWORK_GRADIENT_REL_ERROR
 
 from npgru import loss, model

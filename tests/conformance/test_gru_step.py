@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from int8_cases import codes, seeds, weights, zero_points
-from one_operator import Graph, write_tflite
+from npgru.tflite_writer import Graph, write_tflite
 
 from npgru import int8_gru
 from npgru.int8_nonlinear import CURVE_S16, LOGISTIC_S8, TANH_S8

@@ -5,7 +5,7 @@ import numpy as np
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from int8_cases import KINDS, activations, codes, quantisations, seeds, weights
-from one_operator import single
+from npgru.audit_operators import single
 
 from npgru import int8_reference as reference
 from npgru.int8_params import channels, dense_per_tensor

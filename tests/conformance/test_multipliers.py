@@ -7,7 +7,7 @@ two, and export refuses a dense layer of one output if the two differ (export_tf
 from dataclasses import replace
 
 import numpy as np
-from one_operator import single
+from npgru.audit_operators import single
 
 from npgru import int8_reference as reference
 from npgru.fixed_point import quantize_multiplier

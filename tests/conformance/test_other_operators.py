@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 from int8_cases import KINDS, activations, codes, quantisations, seeds
-from one_operator import single
+from npgru.audit_operators import single
 from test_multipliers import product_in_double
 from tolerances import MICRO_TABLE_CODES, MICRO_TABLE_SHARE
 

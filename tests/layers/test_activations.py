@@ -4,7 +4,7 @@ import pytest
 from scipy.special import expit
 
 from goldencheck import golden, worst_difference, worst_golden_error
-from gradcheck import dtypes_out, worst_gradient_error
+from npgru.gradcheck import dtypes_out, worst_gradient_error
 from npgru.layers.activations import (relu6_backward, relu6_forward, relu_backward, relu_forward, scale_backward,
                                       scale_forward, sigmoid)
 from tolerances import (DEFINITION_REL_ERROR, GOLDEN_FLOAT32_REL_ERROR, GOLDEN_FLOAT64_REL_ERROR,

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from goldencheck import golden, golden_cases, worst_difference, worst_golden_error
-from gradcheck import dtypes_out, worst_gradient_error
+from npgru.gradcheck import dtypes_out, worst_gradient_error
 from npgru.layers.batchnorm import (batch_statistics, batchnorm_backward, batchnorm_forward, batchnorm_infer_backward,
                                     batchnorm_infer_forward)
 from tolerances import (DEFINITION_REL_ERROR, GOLDEN_FLOAT32_REL_ERROR, GOLDEN_FLOAT64_REL_ERROR,

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from goldencheck import golden_cases, worst_difference, worst_golden_error
-from gradcheck import dtypes_out, worst_gradient_error
+from npgru.gradcheck import dtypes_out, worst_gradient_error
 from npgru.layers.conv2d import (conv2d_backward, conv2d_forward, pad_same, pointwise_backward, pointwise_forward,
                                  same_padding)
 from tolerances import (DEFINITION_REL_ERROR, GOLDEN_FLOAT32_REL_ERROR, GOLDEN_FLOAT64_REL_ERROR,

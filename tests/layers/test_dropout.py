@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from gradcheck import dtypes_out, worst_gradient_error
+from npgru.gradcheck import dtypes_out, worst_gradient_error
 from npgru.layers.dropout import dropout_backward, dropout_forward
 from tolerances import GRADIENT_REL_ERROR, STANDARD_ERRORS
 

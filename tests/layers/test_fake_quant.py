@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from gradcheck import dtypes_out, worst_gradient_error
+from npgru.gradcheck import dtypes_out, worst_gradient_error
 from npgru.layers import fake_quant
 from npgru.layers.fake_quant import activation_scale, fake_quant_backward, fake_quant_forward
 from tolerances import GRADIENT_REL_ERROR

@@ -6,7 +6,7 @@ import pytest
 from scipy.special import expit
 
 from goldencheck import golden, golden_cases, worst_difference
-from gradcheck import dtypes_out, worst_gradient_error
+from npgru.gradcheck import dtypes_out, worst_gradient_error
 from npgru.layers import gru
 from npgru.layers.gru import gru_backward, gru_forward, gru_step_backward, gru_step_forward
 from tolerances import (DEFINITION_REL_ERROR, GOLDEN_FLOAT32_REL_ERROR, GOLDEN_FLOAT64_REL_ERROR,

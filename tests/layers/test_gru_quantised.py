@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 
-from gradcheck import worst_gradient_error
+from npgru.gradcheck import worst_gradient_error
 from npgru.layers.gru import gru_forward
 from npgru.layers.gru_quantised import gru_quantised_backward, gru_quantised_forward, largest_met, to_grid
 from tolerances import DEFINITION_REL_ERROR, GRADIENT_REL_ERROR, INT16_GRU_ABS_ERROR

@@ -59,16 +59,22 @@ def gradients(forward, backward, args, rng, settings):
     dy_before = dy.copy()
     grads = backward(dy, cache)
     first = [np.array(grad) for grad in grads]
-    assert [grad.shape for grad in first] == [arg.shape for arg in args], \
-        f"gradients of shapes {[grad.shape for grad in first]} for arguments of {[arg.shape for arg in args]}"
+    require([grad.shape for grad in first] == [arg.shape for arg in args],
+            f"gradients of shapes {[grad.shape for grad in first]} for arguments of {[arg.shape for arg in args]}")
     for k, grad in enumerate(first):
-        assert grad.dtype == np.float64, f"argument {k} is float64, its gradient {grad.dtype}"
-        assert np.isfinite(grad).all(), f"the gradient of argument {k} is not finite: {grad}"
+        require(grad.dtype == np.float64, f"argument {k} is float64, its gradient {grad.dtype}")
+        require(np.isfinite(grad).all(), f"the gradient of argument {k} is not finite: {grad}")
     again = backward(dy, cache)
-    assert all(np.array_equal(a, b) for a, b in zip(first, again)), "backward gives other gradients the second time"
-    assert np.array_equal(dy, dy_before), "backward changed dy"
-    assert all(np.array_equal(a, b) for a, b in zip(args, before)), "forward or backward changed an argument"
+    require(all(np.array_equal(a, b) for a, b in zip(first, again)), "backward gives other gradients the second time")
+    require(np.array_equal(dy, dy_before), "backward changed dy")
+    require(all(np.array_equal(a, b) for a, b in zip(args, before)), "forward or backward changed an argument")
     return first, dy
+
+
+def require(condition, message):
+    """An assertion that python -O keeps."""
+    if not condition:
+        raise AssertionError(message)
 
 
 def directions(shape, rng):
