@@ -1,7 +1,7 @@
 """npgru audit."""
 from pathlib import Path
 
-from .options import add_command, data_options, positive, seed_number
+from .options import add_command, data_options, positive, whole
 from .terminal import note, progress_bar, tell_problems
 
 WIDTHS = "{:<58}{:<22}{:>7}  {:>10}  {}"
@@ -56,5 +56,5 @@ def add(commands) -> None:
     p.add_argument("data", nargs="?", metavar="DATA", help="folder or .csv file of clips")
     p.add_argument("--cases", type=positive, default=60, metavar="N",
                    help="random cases of an operator, or clips of a model (default: %(default)s)")
-    p.add_argument("--seed", type=seed_number, default=0, metavar="N", help="of all that is drawn (default: 0)")
+    p.add_argument("--seed", type=whole, default=0, metavar="N", help="of all that is drawn (default: 0)")
     data_options(p)
