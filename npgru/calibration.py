@@ -13,13 +13,13 @@ from scipy.special import betaincinv, expit, logit
 
 from .clips import name_facts
 from .corpus import NEGATIVE_NAMES
+from .detections import LARGEST_LOGIT
 from .tables import as_record, normal, number, read_rows
 
 COLUMNS = ("path", "label", "score", "recording")
 MIN_DECISIONS, MIN_OF_EACH = 20, 5
 N_REPLICATES = 1000
 FEW_REPLICATES = 0.5                # share of replicates that must reach the precision, else there is no interval
-LARGEST_LOGIT = 13.8                # of 1 − 1e-6: a score of 0 or 1 is rounded, not certain
 
 
 class CalibrationError(ValueError):
@@ -121,14 +121,6 @@ def fit_platt(score, right) -> tuple[float, float]:
         raise CalibrationError("detections with high scores were not accepted more often than those with low ones, so the "
                                "score tells nothing here; train again with the decisions as data")
     return float(v[0]), float(v[1])
-
-
-def probability(score, facts: Mapping) -> np.ndarray | None:
-    """score (n,) of a calibrated model -> the probability (n,) that a detection is right; None without calibration."""
-    if "calibration" not in facts:
-        return None
-    a, b = facts["calibration"]["platt"]
-    return expit(a * np.clip(logit(np.asarray(score, float)), -LARGEST_LOGIT, LARGEST_LOGIT) + b)
 
 
 def threshold_interval(decisions: Decisions, wanted: float, rng: np.random.Generator) -> list[float] | None:

@@ -2,10 +2,12 @@
 
 A table holds one recording or many. Times are seconds from the start of the recording, except where a table of many
 stands for one long sound (Raven, Audacity): there they run on over the recordings.
-Where a recording's time of day is known, tables have one more column: the start in UTC, ISO 8601.
+Where a recording's time of day is known, tables have one more column: the start in UTC, ISO 8601. Of a calibrated
+model, csv and parquet have one with the probability that a detection is right.
 """
 import csv
 import io
+import math
 import os
 import re
 from collections.abc import Iterable, Iterator
@@ -21,6 +23,8 @@ ENDINGS = {"table": ".npgru.selection.table.txt", "audacity": ".npgru.audacity.t
 COMBINED = "combined"
 CSV_COLUMNS = ("Start (s)", "End (s)", "Scientific name", "Common name", "Confidence", "File")
 UTC_COLUMN = "Start (UTC)"
+PROBABILITY_COLUMN = "Probability"
+LARGEST_LOGIT = 13.8        # of 1 - 1e-6: a score of 0 or 1 is rounded, not certain
 RAVEN_COLUMNS = ("Selection", "View", "Channel", "Begin Time (s)", "End Time (s)", "Low Freq (Hz)", "High Freq (Hz)",
                  "Species", "Confidence", "Begin Path", "File Offset (s)")
 RAVEN_UTC_COLUMN = "Begin Time (UTC)"
@@ -61,6 +65,23 @@ class About:
     low_hz: float
     high_hz: float
     utc: bool = False       # a column with absolute times
+    platt: tuple[float, float] | None = None    # of a calibrated model: csv and parquet have a column of probabilities
+
+    @property
+    def more_columns(self) -> tuple[str, ...]:
+        """Of csv and parquet, behind CSV_COLUMNS."""
+        return (UTC_COLUMN,) * self.utc + (PROBABILITY_COLUMN,) * bool(self.platt)
+
+    def more(self, detection: Detection) -> list:
+        """What stands in them; None: not known."""
+        return [detection.start_utc or None] * self.utc + ([probability(detection.score, self.platt)] if self.platt else [])
+
+
+def probability(score: float, platt: tuple[float, float]) -> float:
+    """σ(a logit(score) + b): how probably a detection is right, by the user's own decisions (npgru.calibration)."""
+    a, b = platt
+    logit = math.log(score / (1 - score)) if 0 < score < 1 else math.copysign(LARGEST_LOGIT, score - 0.5)
+    return round(1 / (1 + math.exp(-(a * max(-LARGEST_LOGIT, min(logit, LARGEST_LOGIT)) + b))), 6)
 
 
 def names_of(species: str) -> tuple[str, str]:
@@ -114,10 +135,10 @@ def _one_field(text):
 
 def _csv_lines(recordings, about) -> Iterator[str]:
     """Scores and times in full precision: what `read` gives back is what was written."""
-    yield _csv_line(CSV_COLUMNS + (UTC_COLUMN,) * about.utc)
+    yield _csv_line(CSV_COLUMNS + about.more_columns)
     for recording in recordings:
         for d in recording.detections:
-            yield _csv_line([d.start_s, d.end_s, *names_of(d.species), d.score, d.file] + [d.start_utc] * about.utc)
+            yield _csv_line([d.start_s, d.end_s, *names_of(d.species), d.score, d.file, *about.more(d)])
 
 
 def _kaleidoscope_lines(recordings, about) -> Iterator[str]:
@@ -140,14 +161,15 @@ LINES = {"table": _raven_lines, "audacity": _audacity_lines, "csv": _csv_lines, 
 
 
 def _write_parquet(file, recordings, about):
-    """The columns of the CSV, a null where a start in UTC is not known."""
+    """The columns of the CSV, a null where a start in UTC is not known; times and scores are float64."""
     pyarrow, parquet = pyarrow_modules()
-    schema = pyarrow.schema([(name, pyarrow.float64() if name in ("Start (s)", "End (s)", "Confidence") else pyarrow.string())
-                             for name in CSV_COLUMNS] + [(UTC_COLUMN, pyarrow.string())] * about.utc)
+    numbers = ("Start (s)", "End (s)", "Confidence", PROBABILITY_COLUMN)
+    schema = pyarrow.schema([(name, pyarrow.float64() if name in numbers else pyarrow.string())
+                             for name in CSV_COLUMNS + about.more_columns])
     with parquet.ParquetWriter(file, schema) as writer:
         rows = []
         for recording in recordings:
-            rows += [(d.start_s, d.end_s, *names_of(d.species), d.score, printable(d.file), d.start_utc or None)[:len(schema)]
+            rows += [(d.start_s, d.end_s, *names_of(d.species), d.score, printable(d.file), *about.more(d))
                      for d in recording.detections]
             while len(rows) >= ROW_GROUP:
                 writer.write_table(_table(pyarrow, rows[:ROW_GROUP], schema))

@@ -15,12 +15,11 @@ from pathlib import Path
 
 import numpy as np
 
-from . import audio, features, metrics
+from . import audio, detect, metrics
 from .annotations import Event
 from .audio import AudioError, Info
-from .clips import SOUND_SUFFIXES, Problem
+from .clips import Problem
 from .detector import Detector
-from .features import to_int16
 from .tables import normal
 
 POSITIVE, NEGATIVE, AMBIGUOUS = 1, 0, -1
@@ -39,12 +38,10 @@ class Heard:
     events: Sequence[Event]
 
 
-def recordings_of(inputs: Sequence[Path]) -> tuple[list[tuple[Path, Info]], list[Problem]]:
-    """Sound files, and those below folders, sorted -> each with its facts; those that cannot be used."""
-    paths = [path for place in inputs for path in (sorted(p for p in place.rglob("*") if p.suffix.lower() in SOUND_SUFFIXES)
-                                                   if place.is_dir() else [place])]
+def recordings_of(paths: Sequence[str]) -> tuple[list[tuple[Path, Info]], list[Problem]]:
+    """Sound files -> each with its facts; those that cannot be used."""
     found, problems = [], []
-    for path in dict.fromkeys(paths):
+    for path in map(Path, paths):
         try:
             found.append((path, audio.info(path)))
         except AudioError as error:
@@ -53,16 +50,10 @@ def recordings_of(inputs: Sequence[Path]) -> tuple[list[tuple[Path, Info]], list
 
 
 def hear(path: Path, detector: Detector, overlap_s: float) -> tuple[np.ndarray, np.ndarray]:
-    """start_s (n,) and score (n,) of a recording's windows, from its beginning, each clip_s long; zeros after its end."""
-    if not 0 <= overlap_s < detector.clip_s:
-        raise ValueError(f"an overlap of {overlap_s:g} s; accepted: at least 0 and below the window's {detector.clip_s:g} s")
-    rate_hz = detector.front_end.sample_rate_hz
-    n_window, step = round(detector.clip_s * rate_hz), round((detector.clip_s - overlap_s) * rate_hz)
-    samples = to_int16(audio.read(path, rate_hz))
-    starts = np.arange(0, max(len(samples) - n_window + step, 1), step)
-    samples = np.concatenate([samples, np.zeros(n_window, np.int16)])
-    x = np.stack([features.log_mel(samples[start:start + n_window], detector.front_end) for start in starts])
-    return starts / rate_hz, detector.scores(x)
+    """start_s (n,) and score (n,) of the windows that `npgru detect` hears in a recording. raises AudioError, ValueError"""
+    rate_hz, grid = detector.front_end.sample_rate_hz, detect.grid_of(detector, overlap_s)
+    score, _ = detect.scores(audio.blocks(path, rate_hz, block_s=detect.BLOCK_S), detector, grid)
+    return np.arange(len(score)) * grid.step_samples / rate_hz, score
 
 
 def overlaps(heard: Heard, events: Sequence[Event]):

@@ -1,14 +1,17 @@
 """Decisions -> threshold and probabilities: against counting, scipy and scikit-learn; stored in every kind of model."""
+import csv
 import json
 import shutil
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 from scipy.stats import binomtest
 from sklearn.linear_model import LogisticRegression
 
 from npgru import calibration, cli, detector
 from npgru.calibration import CalibrationError, Decisions
+from npgru.detections import probability, read
 from tolerances import CLOPPER_ABS_ERROR, PLATT_ABS_ERROR
 
 
@@ -54,16 +57,15 @@ def test_platt_is_the_logistic_regression_on_smoothed_targets():
     a, b = calibration.fit_platt(found.score, found.right)
     assert abs(a - model.coef_[0, 0]) < PLATT_ABS_ERROR and abs(b - model.intercept_[0]) < PLATT_ABS_ERROR
     assert abs(a - 0.7) < 0.15 and abs(b + 0.5) < 0.3                 # what they were drawn with
-    p = calibration.probability(found.score, {"calibration": {"platt": [a, b]}})
+    p = np.array([probability(score, (a, b)) for score in found.score])
     assert np.all(np.diff(p[np.argsort(found.score)]) >= 0) and abs(p.mean() - found.right.mean()) < 0.02
-    assert calibration.probability(found.score, {}) is None
 
 
 def test_classes_that_do_not_overlap_and_scores_of_0_and_1_stay_finite():
     score, right = np.repeat([0.0, 0.2, 0.9, 1.0], 10), np.repeat([False, False, True, True], 10)
     a, b = calibration.fit_platt(score, right)
     assert 0 < a < 100 and np.isfinite(b)
-    p = calibration.probability([0.0, 1.0], {"calibration": {"platt": [a, b]}})
+    p = [probability(score, (a, b)) for score in (0.0, 1.0)]
     assert 0 < p[0] < 0.1 and 0.9 < p[1] < 1
 
 
@@ -161,3 +163,24 @@ def test_refused_decisions_change_nothing(finished, tmp_path, capsys):
         error = capsys.readouterr().err
         assert error.count("\n") == 1 and says in error
     assert (finished / "checkpoints" / "quantised.npz").read_bytes() == before
+
+
+def test_detect_uses_the_threshold_and_tells_probabilities(finished, corpus, tmp_path):
+    """The detections of a calibrated model are those of at least its new threshold, each with a probability."""
+    shutil.copytree(finished, tmp_path / "run")
+    command = ["detect", str(corpus / "Test_Set"), "-m", str(tmp_path / "run"), "--combine_results", "--rtype", "csv", "parquet"]
+    assert cli.main([*command, "-o", str(tmp_path / "all"), "--min_conf", "0"]) == 0
+    score = np.sort([d.score for d in read(tmp_path / "all")])        # close to each other: the network is hardly trained
+    found = Decisions(np.tile(score, 4), np.tile(score >= score[5], 4), np.repeat(list("abcd"), len(score)))
+    assert cli.main(["calibrate", str(tmp_path / "run"), str(written(tmp_path / "decisions.csv", found))]) == 0
+    facts = detector.load(tmp_path / "run").facts
+    assert cli.main([*command, "-o", str(tmp_path / "out")]) == 0
+    combined = tmp_path / "out" / "combined.npgru.csv"
+    with open(combined, newline="") as file:
+        rows = list(csv.DictReader(file))
+    parquet = pyarrow.parquet.read_table(combined.with_suffix(".parquet")).to_pylist()
+    assert rows and [float(row["Probability"]) for row in rows] == [row["Probability"] for row in parquet]
+    assert [d.score for d in read(combined)] == [d.score for d in read(tmp_path / "all") if d.score >= facts["threshold"]]
+    assert 0 < len(rows) < len(score)
+    assert [float(row["Probability"]) for row in rows] == [
+        probability(float(row["Confidence"]), facts["calibration"]["platt"]) for row in rows]

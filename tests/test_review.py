@@ -89,7 +89,7 @@ def test_a_tone_is_a_line_at_its_frequency(hz, rate_hz):
 
 
 def test_refusals_are_one_line(card, tmp_path, capsys, monkeypatch):
-    for options, says in ((["--min_conf", "1"], "no detection with a score of at least 1"), (["--pad", "-1"], "pad_s=-1.0")):
+    for options, says in ((["--min_conf", "1"], "no detection with a score of at least 1"), (["--pad", "99"], "pad_s=99.0; accepted: 0 to 60")):
         assert cli.main(["review", str(card / "combined.csv"), "-o", str(tmp_path / "p.html"), *options]) == 1
         error = capsys.readouterr().err
         assert error.count("\n") == 1 and says in error and not (tmp_path / "p.html").exists()

@@ -75,7 +75,7 @@ def test_recordings_of_the_same_name_do_not_overwrite_each_other(ramp, tmp_path)
 
 def test_refusals_are_one_line(ramp, tmp_path, capsys):
     path = table(tmp_path / "d.csv", detection(ramp[0], 3.0, 0.5))
-    for options, says in ((["--min_conf", "0.6"], "no detection with a score of at least 0.6"), (["--pad", "-1"], "pad_s=-1.0")):
+    for options, says in ((["--min_conf", "0.6"], "no detection with a score of at least 0.6"), (["--pad", "99"], "pad_s=99.0; accepted: 0 to 60")):
         assert cli.main(["segments", str(path), "-o", str(tmp_path / "out"), *options]) == 1
         error = capsys.readouterr().err
         assert error.count("\n") == 1 and says in error

@@ -120,7 +120,7 @@ def test_bad_rows_are_one_line_each(finished, card, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("options, says", [
-    (["--overlap", "2"], "overlap of 2 s; accepted: at least 0 and below the window's 2 s"),
+    (["--overlap", "2"], "overlap of 2 s; accepted: 0 to 1.976 s"),
     (["--min-overlap", "0"], "min_overlap_s=0.0; accepted: above 0"),
     (["--target", ""], None)])
 def test_numbers_out_of_range_are_refused(finished, card, capsys, options, says):

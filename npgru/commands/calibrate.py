@@ -1,7 +1,7 @@
 """npgru calibrate."""
 from pathlib import Path
 
-from .options import PRODUCTS, add_command
+from .options import PRODUCTS, add_command, probability
 
 
 def run(args) -> int:
@@ -23,7 +23,7 @@ def add(commands) -> None:
         "npgru calibrate model.tflite decisions.csv --precision 0.9")
     p.add_argument("model", metavar="MODEL", help="run folder, checkpoint or .tflite file; it is changed")
     p.add_argument("decisions", metavar="DECISIONS", help=".csv file with path, label, score")
-    p.add_argument("--precision", type=float, default=0.9, metavar="P",
+    p.add_argument("--precision", type=probability, default=0.9, metavar="P",
                    help="share of detections that shall be right (default: %(default)s)")
     p.add_argument("--stage", choices=PRODUCTS, help="which network of a run (default: the last that is finished)")
     p.add_argument("--json", action="store_true", help="print one JSON object")

@@ -41,7 +41,9 @@ def output_of(args, task, root):
     from .. import archive, detections
     if "parquet" in args.rtype:
         detections.pyarrow_modules()                                # missing: said now, not after hours
-    about = detections.About(root, task.grid.front_end.mel_low_hz, task.grid.front_end.mel_high_hz)
+    calibration = task.detector.facts.get("calibration")
+    about = detections.About(root, task.grid.front_end.mel_low_hz, task.grid.front_end.mel_high_hz,
+                             platt=calibration and tuple(calibration["platt"]))
     return archive.Output(Path(args.output), root, tuple(dict.fromkeys(args.rtype)), args.combine_results, args.scores, about)
 
 

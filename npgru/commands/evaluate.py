@@ -1,7 +1,7 @@
 """npgru evaluate."""
 from pathlib import Path
 
-from .options import PRODUCTS, add_command, data_options
+from .options import PRODUCTS, add_command, data_options, non_negative, probability
 from .terminal import note, progress_bar, tell_problems
 
 
@@ -34,13 +34,14 @@ def run_clips(args) -> int:
 def run_recordings(args) -> int:
     import json
 
-    from .. import annotations, detector, soundscapes
+    from .. import annotations, archive, detector, soundscapes
     from ..audio import printable
     from ..clips import DatasetError
     found = detector.load(args.run_folder, args.stage)
     threshold = args.min_conf if args.min_conf is not None else found.facts["threshold"]
-    recordings, unusable = soundscapes.recordings_of([Path(path) for path in args.data])
-    tell_problems([], unusable)
+    inputs = archive.find(args.data)
+    recordings, unusable = soundscapes.recordings_of(inputs.paths)
+    tell_problems([], [*inputs.problems, *unusable])
     if not recordings:
         raise DatasetError(f"{args.data[0]}: no recording can be used; accepted: sound files, and folders of them")
     events, notices, problems = annotations.read_annotations(Path(args.annotations), recordings)
@@ -73,10 +74,10 @@ def add(commands) -> None:
                    "folders of them")
     p.add_argument("--annotations", metavar="CSV", help="file,start_s,end_s,species of every call in the recordings; one "
                    "without rows holds none")
-    p.add_argument("--overlap", type=float, default=0.0, metavar="S", help="of neighbouring windows in recordings (default: 0)")
+    p.add_argument("--overlap", type=non_negative, default=0.0, metavar="S", help="of neighbouring windows in recordings (default: 0)")
     p.add_argument("--min-overlap", type=float, default=0.5, metavar="S",
                    help="a window is positive from this much of a call on, or all of a shorter one (default: %(default)s)")
-    p.add_argument("--min_conf", "--min-conf", type=float, metavar="P",
+    p.add_argument("--min_conf", "--min-conf", type=probability, metavar="P",
                    help="score from which a window of a recording is a detection (default: the model's own threshold)")
     p.add_argument("--split", default="Test_Set", metavar="NAME",
                    help="Training_Set, Validation_Set, Test_Set, or all (default: %(default)s)")

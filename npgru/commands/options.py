@@ -71,8 +71,8 @@ def selection_options(parser, choose: str, pad_s: float) -> None:
     parser.add_argument("--number", type=positive, default=100, metavar="N", help="at most so many (default: %(default)s)")
     parser.add_argument("--choose", default=choose, choices=["highest", "spread"],
                         help="those with the highest scores, or spread evenly from high to low (default: %(default)s)")
-    parser.add_argument("--min_conf", "--min-conf", type=float, default=0.0, metavar="P", help="only scores of at least P")
-    parser.add_argument("--pad", type=float, default=pad_s, metavar="S",
+    parser.add_argument("--min_conf", "--min-conf", type=probability, default=0.0, metavar="P", help="only scores of at least P")
+    parser.add_argument("--pad", type=non_negative, default=pad_s, metavar="S",
                         help="seconds of sound before and after each detection (default: %(default)s)")
 
 
