@@ -300,12 +300,6 @@ static inline int32_t cm_mbq(int32_t x, int32_t q, int32_t shift)
     return cm_rdp(cm_srdhm(cm_shift_left(x, left), q), left - shift);
 }
 
-/* MBQ1: the same, rounded once, halves up; the low 32 bits; shift in -31..30. */
-static inline int32_t cm_mbq1(int32_t x, int32_t q, int32_t shift)
-{
-    return (int32_t)(((int64_t)x * q + ((int64_t)1 << (30 - shift))) >> (31 - shift));
-}
-
 /* MBQ64: 64-bit x with the upper half of q, low 32 bits; |x| < 2^48, q >= 0, shift in -31..14. */
 static inline int32_t cm_mbq64(int64_t x, int32_t q, int32_t shift)
 {

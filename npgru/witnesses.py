@@ -29,8 +29,8 @@ class Runtime:
 
 WITH_RESOLVERS = {"reference": "BUILTIN_REF", "optimised": "BUILTIN_WITHOUT_DEFAULT_DELEGATES", "xnnpack": "BUILTIN"}
 RUNTIMES = {
-    "tflite-runtime": Runtime("tflite_runtime.interpreter", "tflm", "pip install 'numpy<2' tflite-runtime==2.14.0 (needs Linux and "
-                              "Python 3.10 or 3.11)", tuple(WITH_RESOLVERS)),
+    "tflite-runtime": Runtime("tflite_runtime.interpreter", "tflm", "pip install 'numpy<2' tflite-runtime==2.14.0 (needs Linux "
+                              "and Python 3.10 or 3.11)", tuple(WITH_RESOLVERS)),
     "ai-edge-litert": Runtime("ai_edge_litert.interpreter", "litert-ref", "pip install ai-edge-litert", tuple(WITH_RESOLVERS)),
     "tflite-micro": Runtime("tflite_micro.python.tflite_micro.runtime", "tflm", "pip install --pre tflite-micro (needs Linux on "
                             "x86-64)", ("reference",)),

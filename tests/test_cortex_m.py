@@ -96,7 +96,6 @@ EXPECTED = {        # of a, b, c (signed 32 bit) and x (signed, below 2^47)
     "srdhm": lambda a, b, c, x: srdhm(a, b),
     "rdp": lambda a, b, c, x: rdp(a, b & 31),
     "mbq": lambda a, b, c, x: mbq(a, b & 0x7FFFFFFF, c_remainder(c, 32)),
-    "mbq1": lambda a, b, c, x: s((a * (b & 0x7FFFFFFF) + 2**(30 - c_remainder(c, 31))) >> (31 - c_remainder(c, 31)), 32),
     "mbq64": lambda a, b, c, x: mbq64(x, b & 0x7FFFFFFF, (c & 31) - 17),
 }
 
