@@ -233,9 +233,7 @@ def scale(work: dict):
     for (label, (n_clips, us, peak)), (colour, line, marker) in zip(work.items(), LINES):
         settings = {"color": colour, "linestyle": line, "marker": marker, "markersize": 6, "clip_on": False}
         above.plot(n_clips, us, **settings)
-        above.annotate(f"{us[-1]:.0f}", (n_clips[-1], us[-1]), (7, 0), textcoords="offset points", va="center", color=colour,
-                       annotation_clip=False)
-        below.plot(n_clips, np.asarray(peak) / 1e6, label=label, **settings)
+        below.plot(n_clips, np.asarray(peak) / 1e6, label=f"{label}, {us[-1]:.0f} µs", **settings)
     above.set(xscale="log", yscale="log", ylabel="time (µs a clip)")
     times = np.concatenate([us for _, us, _ in work.values()])
     above.set_ylim(10 ** np.floor(np.log10(times.min())), 10 ** np.ceil(np.log10(times.max())))          # whole decades
