@@ -3,7 +3,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from .feature_rows import blocks
+from .feature_rows import blocks, part
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,14 @@ def gate_value(x_targets, config: AugmentConfig) -> float:
     return float(np.percentile(contrast(x_targets), config.gate_percentile))
 
 
+def are_clear(x_train, y_train, config: AugmentConfig) -> np.ndarray:
+    """Which of the training clips x_train (N, T, M), y_train (N,) are positives above the gate: (N,) bool."""
+    targets, clear = np.flatnonzero(y_train == 1), np.zeros(len(y_train), bool)
+    x_targets = part(x_train, targets)
+    clear[targets] = contrast(x_targets) > gate_value(x_targets, config)
+    return clear
+
+
 def rms(x) -> np.ndarray:
     """Root mean square of each clip, x (N, T, M) -> (N, 1, 1)."""
     return np.sqrt(np.square(x, dtype=np.float32).mean(axis=(1, 2), keepdims=True))
@@ -69,16 +77,15 @@ def interference_gain(x, interference, snr_db):
     return np.divide(asked, level, out=np.zeros_like(level), where=level > 0)
 
 
-def augment_targets(x, gate: float, x_train, negatives, config: AugmentConfig, rng: np.random.Generator) -> np.ndarray:
+def augment_targets(x, clear, x_train, negatives, config: AugmentConfig, rng: np.random.Generator) -> np.ndarray:
     """Noise and overlay on positives x (N, T, M) float32; returns new (N, T, M) float32.
 
     Each clip gets Gaussian noise with config.probability, and, independently, one of the training negatives
     x_train[negatives] added on top (SpecMixup). Both SNRs are drawn uniformly from the range of the clip's
-    side of the gate and refer to the clean clip.
+    side of the gate and refer to the clean clip. clear (N,) bool: the clips above the gate (are_clear).
     """
     n = len(x)
-    above = contrast(x)[:, None] > gate
-    low, high = np.where(above, config.snr_above_db, config.snr_below_db).T                  # (N,) each, dB
+    low, high = np.where(clear[:, None], config.snr_above_db, config.snr_below_db).T                  # (N,) each, dB
     y = x.copy()
     for draw in (lambda k: rng.standard_normal((k, *x.shape[1:]), dtype=np.float32),
                  lambda k: x_train[negatives[rng.integers(len(negatives), size=k)]].astype(np.float32)):

@@ -33,7 +33,7 @@ class Bench:
     def epoch(self) -> tuple[float, float]:
         """One epoch of the loop -> its mean loss and its seconds."""
         began = perf_counter()
-        mean_loss = train_epoch(self.network, self.state, self.data, CONFIG, self.objective, 0.0, self.rng)
+        mean_loss = train_epoch(self.network, self.state, self.data, CONFIG, self.objective, None, self.rng)
         return mean_loss, perf_counter() - began
 
 

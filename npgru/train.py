@@ -1,5 +1,6 @@
 """The training loop, once: epochs of Adam, validation after each, the best epoch kept, resumable at any moment."""
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
@@ -7,9 +8,9 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from . import checkpoint, dataset, loss, metrics, model
-from .augment import AugmentConfig, augment_targets, gate_value
+from .augment import AugmentConfig, are_clear, augment_targets
 from .backend import Backend
-from .feature_rows import Rows, part
+from .feature_rows import Rows
 from .optimiser import AdamConfig, adam_init, cosine_decay
 
 
@@ -117,23 +118,40 @@ def class_weights_of(y, config: TrainConfig) -> np.ndarray:
     return loss.balanced_class_weights(y) if config.class_weights == "balanced" else np.ones(2, np.float32)
 
 
-def train_epoch(network, state: State, data: TrainingData, config: TrainConfig, objective: Objective,
-                gate: float, rng: np.random.Generator) -> float:
-    """One pass over the training clips in a new order; changes state, returns the mean loss a batch.
-
-    network   of the back end (npgru.backend)
-    gate      contrast above which a positive counts as clear (augment.gate_value)
-    raises    FloatingPointError when the loss is no longer finite
-    """
-    shuffle_rng, augment_rng, dropout_rng = rng.spawn(3)
+def training_batches(data: TrainingData, config: TrainConfig, clear: np.ndarray | None, shuffle_rng: np.random.Generator,
+                     augment_rng: np.random.Generator) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """One pass over the training clips in a new order: x (B, T, M) float32, its positives augmented, and y (B,)."""
     negatives = np.flatnonzero(data.y_train == 0)
-    n_steps = config.epochs * -(-len(data.y_train) // config.batch_size)
-    losses = []
     for rows in dataset.batches(len(data.y_train), config.batch_size, shuffle_rng):
         x, y = data.x_train[rows].astype(np.float32), data.y_train[rows]
         if config.augment.probability:
             targets = np.flatnonzero(y == 1)
-            x[targets] = augment_targets(x[targets], gate, data.x_train, negatives, config.augment, augment_rng)
+            x[targets] = augment_targets(x[targets], clear[rows[targets]], data.x_train, negatives, config.augment, augment_rng)
+        yield x, y
+
+
+def ahead(items: Iterator) -> Iterator:
+    """The same items; the next one is made in a thread of its own while the caller works on this one."""
+    end = object()
+    with ThreadPoolExecutor(1) as thread:
+        waiting = thread.submit(next, items, end)
+        while (item := waiting.result()) is not end:
+            waiting = thread.submit(next, items, end)
+            yield item
+
+
+def train_epoch(network, state: State, data: TrainingData, config: TrainConfig, objective: Objective,
+                clear: np.ndarray | None, rng: np.random.Generator) -> float:
+    """One pass over the training clips in a new order; changes state, returns the mean loss a batch.
+
+    network   of the back end (npgru.backend)
+    clear     which training clips are clear (augment.are_clear); None without augmentation
+    raises    FloatingPointError when the loss is no longer finite
+    """
+    shuffle_rng, augment_rng, dropout_rng = rng.spawn(3)
+    n_steps = config.epochs * -(-len(data.y_train) // config.batch_size)
+    losses = []
+    for x, y in ahead(training_batches(data, config, clear, shuffle_rng, augment_rng)):
         logits, caches, state.stats = network.forward(state.weights, state.stats, x, dropout_rng)
         batch_loss, dlogits = objective.loss(x, logits, y)
         if not np.isfinite(batch_loss):
@@ -155,13 +173,13 @@ def train(layers: list, state: State, data: TrainingData, config: TrainConfig, o
                   so that nothing but `state` is needed to continue. BLAS gets one thread: its sums would depend on more
     after_epoch   called with the state when an epoch is complete: writes the checkpoint, shows progress
     """
-    gate = gate_value(part(data.x_train, data.y_train == 1), config.augment)
+    clear = are_clear(data.x_train, data.y_train, config.augment)
     network = backend.network(layers, data.x_train.shape[1:], config.batch_size)
     state.weights, state.adam_m, state.adam_v = (network.own(a) for a in (state.weights, state.adam_m, state.adam_v))
     with threadpool_limits(1):
         while state.epoch < config.epochs:
             rng = np.random.default_rng([*seed, state.epoch + 1])
-            train_loss = train_epoch(network, state, data, config, objective, gate, rng)
+            train_loss = train_epoch(network, state, data, config, objective, clear, rng)
             finish_epoch(network, state, data, config, train_loss)
             after_epoch(state)
     return state

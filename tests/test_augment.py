@@ -38,7 +38,7 @@ def test_snr_lies_in_the_range_of_the_clips_side_of_the_gate(kind, rng):
     config = AugmentConfig(probability=1.0)
     rng = np.random.default_rng(3)
     noisy = x.copy()
-    y = augment.augment_targets(x, 1000.0, x_train, np.arange(10), config, rng)
+    y = augment.augment_targets(x, augment.contrast(x) > 1000.0, x_train, np.arange(10), config, rng)
     np.testing.assert_array_equal(x, noisy)                          # the clean clips are not touched
     draws = np.random.default_rng(3)                                 # the noise alone, drawn again in the same order
     draws.random(400), draws.uniform(size=400)
@@ -55,7 +55,7 @@ def test_noise_and_overlay_act_independently_with_probability_p(rng):
     n, p = 4000, 0.3
     x = np.full((n, 3, 2), 100.0, np.float32)
     x_train = np.full((4, 3, 2), 77, np.uint16)                      # an overlay shifts all features alike
-    y = augment.augment_targets(x, 1e9, x_train, np.arange(4), AugmentConfig(probability=p), rng)
+    y = augment.augment_targets(x, np.zeros(len(x), bool), x_train, np.arange(4), AugmentConfig(probability=p), rng)
     untouched = (y == x).all(axis=(1, 2))
     only_overlay = (np.ptp(y, axis=(1, 2)) < 1e-3) & ~untouched
     for count, share in ((untouched.sum(), (1 - p) ** 2), (only_overlay.sum(), p * (1 - p))):
@@ -66,7 +66,7 @@ def test_overlay_uses_training_negatives_only(rng):
     x = np.full((50, 3, 2), 100.0, np.float32)
     x_train = rng.uniform(1, 9, (6, 3, 2)).astype(np.float32)
     x_train[[0, 1, 3, 4]] = np.nan                                   # the positives: one of them would spoil its clip
-    y = augment.augment_targets(x, 0.0, x_train, np.array([2, 5]), AugmentConfig(probability=1.0), rng)
+    y = augment.augment_targets(x, np.ones(len(x), bool), x_train, np.array([2, 5]), AugmentConfig(probability=1.0), rng)
     assert y.shape == x.shape and y.dtype == np.float32 and np.isfinite(y).all()
 
 
@@ -78,7 +78,7 @@ def test_gate_is_a_percentile_of_the_positives_or_fixed(rng):
 
 
 def test_no_positives_in_a_batch(rng):
-    y = augment.augment_targets(np.zeros((0, 84, 32), np.float32), 1.0, features(rng, 2), np.arange(2), AugmentConfig(), rng)
+    y = augment.augment_targets(np.zeros((0, 84, 32), np.float32), np.zeros(0, bool), features(rng, 2), np.arange(2), AugmentConfig(), rng)
     assert y.shape == (0, 84, 32)
 
 
