@@ -118,9 +118,13 @@ def test_layers_equal_numpy(rng, shape, layers, form):
 
 
 def nearest_kink(layers, params, stats, x):
-    """How near an activation comes to where a ReLU or ReLU6 bends: rounding moves nearer ones across."""
+    """How near an activation comes to where a ReLU or ReLU6 bends, or in a pool to the largest one: rounding moves nearer ones
+    across. Where two are equal to the last bit, both clamped, every form takes the first."""
     caches = model.forward(layers, params, stats, x, SameDraws(3))[1]
     gaps = [np.abs(np.stack([before, before - 6])).min() for layer, _, before in caches if layer.kind in ("relu", "relu6")]
+    for groups in (cache[0] for layer, _, cache in caches if layer.kind == "maxpool" and layer.settings["size"] > 1):
+        below = groups.max(axis=3, keepdims=True) - groups
+        gaps.append(5 * below[below > 0].min())                                # one rounding less, and of many more pairs
     return min(gaps)
 
 

@@ -8,14 +8,19 @@
 
 #define KERNEL __attribute__((target("avx2,fma"))) static
 #define VECTOR KERNEL inline __attribute__((always_inline))
+#define VECTOR_HEADER "vector_avx2.h"
 
 static int32_t is_here(void)
 {
     return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 }
 
-#include "kernels/vector_avx2.h"
-#include "kernels/vector_form.h"
+KERNEL inline float multiply_add(float a, float b, float c)
+{
+    return __builtin_fmaf(a, b, c);
+}
+
+#include "kernels/all.h"
 
 const npgru_form npgru_form_avx2 = NPGRU_FORM;
 

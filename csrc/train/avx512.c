@@ -12,6 +12,7 @@
 #define KERNEL __attribute__((target("avx512f,avx512vl,avx512dq,avx512bw,avx2,fma,prefer-vector-width=512"))) static
 #endif
 #define VECTOR KERNEL inline __attribute__((always_inline))
+#define VECTOR_HEADER "vector_avx512.h"
 
 static int32_t is_here(void)
 {
@@ -19,8 +20,12 @@ static int32_t is_here(void)
            && __builtin_cpu_supports("avx512bw");
 }
 
-#include "kernels/vector_avx512.h"
-#include "kernels/vector_form.h"
+KERNEL inline float multiply_add(float a, float b, float c)
+{
+    return __builtin_fmaf(a, b, c);
+}
+
+#include "kernels/all.h"
 
 const npgru_form npgru_form_avx512 = NPGRU_FORM;
 

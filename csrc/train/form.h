@@ -1,4 +1,4 @@
-/* One form of the kernels: what the engine (network.c, step.c) calls. plain.c, neon.c, avx2.c and avx512.c compile the same
+/* One form of the kernels: what the engine (network.c, step.c, border.c, grids.c) calls. plain.c, neon.c, avx2.c and avx512.c compile the same
    csrc/train/kernels/, each for its instruction set; vector_<set>.h says how large the product's register tile is. */
 #ifndef NPGRU_FORM_H
 #define NPGRU_FORM_H

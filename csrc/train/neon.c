@@ -8,14 +8,19 @@
 
 #define KERNEL static
 #define VECTOR KERNEL inline __attribute__((always_inline))
+#define VECTOR_HEADER "vector_neon.h"
 
 static int32_t is_here(void)
 {
     return 1;
 }
 
-#include "kernels/vector_neon.h"
-#include "kernels/vector_form.h"
+KERNEL inline float multiply_add(float a, float b, float c)
+{
+    return __builtin_fmaf(a, b, c);
+}
+
+#include "kernels/all.h"
 
 const npgru_form npgru_form_neon = NPGRU_FORM;
 

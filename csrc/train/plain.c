@@ -5,8 +5,12 @@
 
 #ifdef _MSC_VER
 #define restrict __restrict
+#define VECTOR static __forceinline
+#else
+#define VECTOR static inline __attribute__((always_inline))
 #endif
 #define KERNEL static
+#define VECTOR_HEADER "vector_plain.h"
 
 static int32_t is_here(void)
 {
@@ -18,17 +22,6 @@ KERNEL inline float multiply_add(float a, float b, float c)
     return a * b + c;
 }
 
-#include "kernels/arithmetic.h"
-#include "kernels/product.h"
-#include "kernels/product_plain.h"
-#include "kernels/batchnorm.h"
-#include "kernels/conv2d.h"
-#include "kernels/depthwise2d_plain.h"
-#include "kernels/depthwise2d.h"
-#include "kernels/pool.h"
-#include "kernels/fake_quant.h"
-#include "kernels/gru.h"
-#include "kernels/gru_quantised.h"
-#include "kernels/layers.h"
+#include "kernels/all.h"
 
 const npgru_form npgru_form_plain = NPGRU_FORM;
