@@ -20,6 +20,7 @@ OPERATORS = ("npgru_int8.h", "cortex_m.h", "checks.h", "dense_s8.c", "elementwis
 PROJECT = ("CMakeLists.txt", "Makefile", "zephyr/module.yml", "zephyr/CMakeLists.txt", "zephyr/Kconfig")
 TEMPLATES = ("library.json", "library.properties", "idf_component.yml")
 CORES = ("m0plus", "m3", "m4", "m7", "m33", "m55")
+KERNELS = ("conv", "depthwise", "pointwise", "pool", "gru_input", "gru_step", "gru")
 NETWORK_ONLY = ("-DNPGRU_FRONT_END=0", "-DNPGRU_WITH_CONTINUOUS=0")
 
 
@@ -33,7 +34,7 @@ def folder_files(integers: IntegerModel, cores=CORES) -> dict[str, str]:
     files = {f"src/{path.name}": text_of(path) for path in sorted((CSRC / "device").glob("*.[ch]"))}
     files |= {f"src/{name}": text_of(CSRC / name) for name in OPERATORS}
     files |= {f"src/{name}": text for name, text in model_files(integers, network, about(integers, network)).items()}
-    files |= {f"demo/{name}": text_of(CSRC / "project" / name) for name in ("wav.c", "qemu.c")}
+    files |= {f"demo/{name}": text_of(CSRC / "project" / name) for name in ("wav.c", "qemu.c", "layers.c")}
     files |= {f"demo/{name}": text_of(CSRC / "qemu" / name) for name in ("board.c", "board.h", "board.ld")}
     files |= {name: text_of(CSRC / "project" / name) for name in PROJECT}
     files |= {name: Template(text_of(CSRC / "project" / name)).substitute(version=__version__) for name in TEMPLATES}
@@ -78,7 +79,8 @@ def measured(files: dict[str, str], cores) -> tuple[str, str]:
         for core in cores:
             network, everything = (figures(Path(folder), core, flags) for flags in (NETWORK_ONLY, ()))
             rows.append(f"| {core} | {network['instructions']} | {everything['instructions']} | {bytes_text(network)} | {bytes_text(everything)} |")
-    text = "\n".join([head, "|---|---|---|---|---|", *rows])
+        layers = {core: layer_figures(Path(folder), core) for core in cores}
+    text = "\n".join([head, "|---|---|---|---|---|", *rows, "", *layer_table(layers)])
     note = ("\n\nInstructions (not cycles) of one clip, counted in QEMU; the network from int8 features, without "
             "`NPGRU_CONTINUOUS`. arm-none-eabi-gcc -O2. The context holds all activations and states.")
     return text + note, str(everything["context_bytes"])
@@ -97,3 +99,20 @@ def figures(folder: Path, core: str, flags=()) -> dict[str, int]:
     found = emulator.numbers(emulator.run(core, full, folder))
     sections, none = emulator.section_bytes(full), emulator.section_bytes(empty)
     return found | {name: sections[name] - none[name] for name in (".text", ".rodata")}
+
+
+def layer_figures(folder: Path, core: str) -> list[tuple[str, int]]:
+    """(layer, instructions a clip), top to bottom; what is in none of them is not listed."""
+    program, sources = folder / f"{core}_layers.elf", [folder / "demo" / "layers.c", *sorted((folder / "src").glob("*.c"))]
+    wrapped = [f"-Wl,--wrap=npgru_{kernel}_{form}" for kernel in KERNELS for form in ("fast", "plain")]
+    emulator.build(core, sources, program, flags=("-O2", *NETWORK_ONLY, *wrapped), include=[folder / "src"])
+    lines = (line.split() for line in emulator.run(core, program, folder).splitlines())
+    return [(parts[0], int(parts[1])) for parts in lines if len(parts) == 2]
+
+
+def layer_table(layers: dict[str, list]) -> list[str]:
+    """Rows of Markdown: layers down, cores across."""
+    counts = zip(*([count for _, count in rows] for rows in layers.values()))
+    names = [name for name, _ in next(iter(layers.values()))]
+    rows = [f"| {name.replace('_', ' ')} | {' | '.join(map(str, row))} |" for name, row in zip(names, counts)]
+    return [f"| instructions a clip | {' | '.join(layers)} |", "|---" * (1 + len(layers)) + "|", *rows]

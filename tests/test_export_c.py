@@ -1,7 +1,6 @@
 """export_c.py: the folder builds without a warning and gives the bytes of int8.run, clip by clip and as a stream."""
 import shutil
 import subprocess
-import zlib
 from pathlib import Path
 
 import numpy as np
@@ -233,10 +232,6 @@ def test_the_command_refuses(finished, tmp_path):
 @pytest.mark.skipif(emulator.missing() is not None, reason="no toolchain")
 def test_the_readme_tells_what_was_measured(student):
     text = export_c.folder_files(student[0], ("m4",))["README.md"]
-    row = next(line for line in text.splitlines() if line.startswith("| m4 "))
-    assert int(row.split("|")[2]) < 1_900_000 and "$" not in text
-
-
-def test_the_checksum_is_that_of_the_arrays(student):
-    """zlib's CRC-32, which npgru_init computes on the device."""
-    assert zlib.crc32(b"123456789") == 0xCBF43926
+    rows = {row.split("|")[1].strip(): row.split("|")[2:] for row in text.splitlines() if row.startswith("| ")}
+    total, layers = int(rows["m4"][0]), [int(rows[name][0]) for name in ("conv", "gru input", "gru steps")]
+    assert 0.25 * total < sum(layers) < total < 1_900_000 and "$" not in text
