@@ -34,9 +34,9 @@ def attainable(layer: Convolution) -> tuple[np.ndarray, np.ndarray]:
 def steps(q, shift, low, high) -> np.ndarray:
     """T (N, 255): the smallest a in low..high with MBQ(a) >= k, k = 1..255; high + 1 where there is none. All (N,) int64."""
     k = np.arange(1, 256)
-    below, above = np.broadcast_to(low[:, None] - 1, (len(low), 255)).copy(), np.broadcast_to(high[:, None] + 1, (len(low), 255)).copy()
+    below, above = (np.repeat(ends[:, None], 255, axis=1) for ends in (low - 1, high + 1))
     for _ in range(int(np.max(high - low) + 2).bit_length()):
-        middle = (below + above) >> 1                                       # MBQ(below) < k <= MBQ(above), at the ends by definition
+        middle = (below + above) >> 1                   # MBQ(below) < k <= MBQ(above), at the ends by definition
         reached = mbq(middle, q[:, None], shift[:, None]) >= k
         open_ = above - below > 1
         above, below = np.where(open_ & reached, middle, above), np.where(open_ & ~reached, middle, below)
@@ -101,8 +101,8 @@ def conv_stream(layer: Convolution, found, inputs: int) -> np.ndarray:
     N, rows = up_to_multiple(layer.channels, 2), inputs
     w, found = 256 * padded(layer.w, N, rows, 4), padded(found, N, 2)
     pairs = two_in_a_word(w[..., ::2], w[..., 1::2]).reshape(N // 2, 2, rows, 2)            # [pair, channel, row, half]
-    return np.concatenate([np.concatenate([words(found[n:n + 2, 1]), pairs[n // 2].transpose(1, 2, 0).ravel(), words(found[n:n + 2, 0])])
-                           for n in range(0, N, 2)])
+    return np.concatenate([part for n in range(0, N, 2) for part in (
+        words(found[n:n + 2, 1]), pairs[n // 2].transpose(1, 2, 0).ravel(), words(found[n:n + 2, 0]))])
 
 
 def depthwise_stream(layer: Convolution, found) -> np.ndarray:
@@ -123,8 +123,8 @@ def pointwise_stream(layer: Convolution, found, inputs: int) -> np.ndarray:
     """For every 2 channels: 256 b + d of the second; the packed weights; 256 b + d of the first; Q of both."""
     N = up_to_multiple(layer.channels, 2)
     w, found = padded(layer.w, N, inputs), padded(found, N, 2)
-    return np.concatenate([np.concatenate([words(found[n + 1:n + 2, 1]), packed(w[n:n + 2]),
-                                           words([found[n, 1], found[n, 0], found[n + 1, 0]])]) for n in range(0, N, 2)])
+    return np.concatenate([part for n in range(0, N, 2) for part in (
+        words(found[n + 1:n + 2, 1]), packed(w[n:n + 2]), words([found[n, 1], found[n, 0], found[n + 1, 0]]))])
 
 
 def is_fast(layer: Convolution, kind: str, pool: int) -> bool:
@@ -155,8 +155,9 @@ def gru_arrays(network: Network) -> tuple | None:
             return None
         r = np.where(q < 0x7FFF0000, (q + 2**15) >> 16, 0x7FFF)
         R.append(np.where(q != 0, r << np.maximum(17 + s, 0), 0))
-    sums = np.abs(w).sum(axis=1) * 255 * 256, np.abs(bx) + 255 * np.abs(w).sum(axis=1), np.abs(op.arrays["bh"]) + 32768 * np.abs(u).sum(axis=1)
-    if max(int(bound.max()) for bound in sums) > MAX_ACC:
+    w_sums, u_sums = np.abs(w).sum(axis=1), np.abs(u).sum(axis=1)
+    bounds = 255 * 256 * w_sums, np.abs(bx) + 255 * w_sums, np.abs(op.arrays["bh"]) + 32768 * u_sums
+    if max(int(bound.max()) for bound in bounds) > MAX_ACC:
         return None
     return gru_input_stream(w, bx, R[0]), gru_state_stream(u, op.arrays["bh"], R[1])
 
@@ -165,12 +166,12 @@ def gru_input_stream(w, bias, R) -> np.ndarray:
     """For every 4 rows of w: their weights, two packed words for every 2 inputs; 4 biases; 4 R."""
     N, D = up_to_multiple(len(w), 4), up_to_multiple(w.shape[1], 16)
     w, bias, R = padded(w, N, D), padded(bias, N), padded(R, N)
-    return np.concatenate([np.concatenate([np.stack([packed(w[n:n + 2]), packed(w[n + 2:n + 4])], axis=1).ravel(), words(bias[n:n + 4]),
-                                           words(R[n:n + 4])]) for n in range(0, N, 4)])
+    return np.concatenate([part for n in range(0, N, 4) for part in (
+        np.stack([packed(w[n:n + 2]), packed(w[n + 2:n + 4])], axis=1).ravel(), words(bias[n:n + 4]), words(R[n:n + 4]))])
 
 
 def gru_state_stream(u, bias, R) -> np.ndarray:
-    """For every 4 rows of u: for every 2 inputs two words, bytes (row 0, row 1) of both inputs, (row 2, row 3); 4 biases; 4 R."""
+    """For every 4 rows of u: for every 2 inputs two words, bytes (row 0, row 1) of both, (row 2, row 3); 4 biases; 4 R."""
     N, H = up_to_multiple(len(u), 4), up_to_multiple(u.shape[1], 4)
     u, bias, R = padded(u, N, H), padded(bias, N), padded(R, N)
     texts = []

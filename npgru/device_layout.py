@@ -115,7 +115,8 @@ def stage_of(op: Operator, x_zero: int, w_sums) -> Stage:
     """(1), (2).   w_sums (N,): the sum of each output's weights"""
     p = op.record
     bias = op.arrays["bias"].astype(np.int64) - x_zero * w_sums
-    return Stage(p.y_zero_point + 128, p.y_min + 128, p.y_max + 128, bias, p.multiplier.astype(np.int64), p.shift.astype(np.int64))
+    return Stage(p.y_zero_point + 128, p.y_min + 128, p.y_max + 128, bias, p.multiplier.astype(np.int64),
+                 p.shift.astype(np.int64))
 
 
 def first_convolution(op: Operator, x_zero_point: int, shape) -> Convolution:
@@ -133,8 +134,8 @@ def layer(kind, op, w, columns, x_zero_point, sizes=None) -> Convolution:
     sums, zero = w.reshape(len(w), -1).sum(axis=1, dtype=np.int64), x_zero_point + 128
     largest = np.abs(w.reshape(len(w), -1).astype(np.int64)).sum(axis=1) * 510 + np.abs(op.arrays["bias"].astype(np.int64))
     if largest.max() > MAX_ACC:
-        raise ValueError(f"{op.name}: its sums reach {largest.max()}; accepted: up to 2^31 - 1; what it reads was 0 on all clips "
-                         "of the calibration: calibrate on others, or train again")
+        raise ValueError(f"{op.name}: its sums reach {largest.max()}; accepted: up to 2^31 - 1; what it reads was 0 on all "
+                         "clips of the calibration: calibrate on others, or train again")
     return Convolution(kind, op.name, np.ascontiguousarray(w), columns, zero, stage_of(op, zero, sums), sizes or {})
 
 
@@ -146,8 +147,8 @@ def network_of(integers: IntegerModel) -> Network:
     n_blocks, n_dense = kinds.count("depthwise2d"), kinds.count("dense")
     known = ["depthwise2d", "conv2d"] * n_blocks + ["maxpool", "stack", "gru", "mean_time"] + ["dense"] * n_dense + ["softmax"]
     if first.kind != "conv2d" or kinds != known or n_dense < 1:
-        raise ValueError(f"operators {first.kind}, {', '.join(kinds)}; accepted: conv2d, blocks of depthwise2d and conv2d, maxpool, "
-                         "stack, gru, mean_time, dense, softmax")
+        raise ValueError(f"operators {first.kind}, {', '.join(kinds)}; accepted: conv2d, blocks of depthwise2d and conv2d, "
+                         "maxpool, stack, gru, mean_time, dense, softmax")
     conv, blocks, x = first_convolution(first, features.y.zero_point, (T, M)), [], first.y
     for k in range(0, 2 * n_blocks, 2):
         depthwise, pointwise = others[k:k + 2]

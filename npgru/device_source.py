@@ -76,10 +76,11 @@ class Layers:
         for key in ("input", "state"):
             self.named(f"gru_{key}_multiplier", getattr(p, key).multiplier)
             self.named(f"gru_{key}_shift", getattr(p, key).shift)
-        curves = {"sigmoid_table": self.named("gru_sigmoid", p.sigmoid), "tanh_table": self.named("gru_tanh", p.tanh)} if state8 \
-            else {"sigmoid": p.sigmoid, "tanh": p.tanh}
-        exact = struct(**sizes, input=channels("gru_input", p.input), state=channels("gru_state", p.state), gates=p.gates, **curves,
-                       reset=p.reset, candidate=p.candidate, difference=p.difference, blend=p.blend, update=p.update)
+        curves = {"sigmoid": p.sigmoid, "tanh": p.tanh}
+        if state8:
+            curves = {f"{name}_table": self.named(f"gru_{name}", table) for name, table in curves.items()}
+        exact = struct(**sizes, input=channels("gru_input", p.input), state=channels("gru_state", p.state), gates=p.gates,
+                       **curves, reset=p.reset, candidate=p.candidate, difference=p.difference, blend=p.blend, update=p.update)
         names = {key: self.named(f"gru_{key}", op.arrays[key]) for key in ("w", "u")}
         return struct(**sizes, exact=exact, **names, x_bias=self.named("gru_x_bias", op.arrays["bx"]),
                       h_bias=self.named("gru_h_bias", op.arrays["bh"]))
@@ -109,19 +110,22 @@ def body(network: Network, fast: dict, magic: int) -> tuple[str, dict]:
         words = network.pair_words(k)
         depthwise.append(layers.convolution(first, fast[first.name], in_zero=first.in_zero, pair_words=words))
         pool = network.pool if k == len(network.blocks) - 1 else 0
-        pointwise.append(layers.convolution(second, fast[second.name], in_channels=second.w.shape[1], pair_words=words, pool=pool))
+        pointwise.append(layers.convolution(second, fast[second.name], in_channels=second.w.shape[1], pair_words=words,
+                                            pool=pool))
     if not network.blocks:                                                        # only its sizes are read
         depthwise, pointwise = ["{ 0 }"], [struct(channels=network.conv.channels, columns=network.conv.columns,
                                                   ring_columns=network.conv.ring_columns, pool=network.pool)]
     members = {
         "conv": layers.convolution(network.conv, fast[network.conv.name], in_zero=network.conv.in_zero, **network.conv.sizes),
         "depthwise": listed(depthwise), "pointwise": listed(pointwise), "gru": layers.gru(network.gru, fast["gru"]),
-        "mean": struct(mean), "dense": listed(layers.dense(op) for op in network.dense), "softmax": struct(network.softmax.record)}
+        "mean": struct(mean), "dense": listed(layers.dense(op) for op in network.dense),
+        "softmax": struct(network.softmax.record)}
     spans = ",\n".join(f"    {{ {name}, sizeof {name} }}" for name in layers.arrays)
     values = ",\n".join(f"    .{name} = {text}" for name, text in members.items())
     text = "\n".join([array(name, values) for name, values in layers.arrays.items()])
     text += f"\nstatic const npgru_span arrays[] = {{\n{spans}\n}};\n\nconst npgru_model_data npgru_model = {{\n"
-    text += f"    .magic = NPGRU_MODEL_MAGIC, .check = 0x{layers.checksum():08x}u, .arrays = arrays, .n_arrays = {len(layers.arrays)},\n"
+    text += f"    .magic = NPGRU_MODEL_MAGIC, .check = 0x{layers.checksum():08x}u,\n"
+    text += f"    .arrays = arrays, .n_arrays = {len(layers.arrays)},\n"
     return f"{text}{values}\n}};\n", layers.arrays
 
 
@@ -151,7 +155,8 @@ def form_macros(network: Network, streams: dict, shifts: dict) -> str:
     for kind in names:
         chosen = [streams[name] is not None for name in names[kind]]
         no_block = kind == "POOL" and not chosen
-        lines += [f"#define NPGRU_FAST_{kind} {int(any(chosen))}", f"#define NPGRU_PLAIN_{kind} {int(not all(chosen) or no_block)}"]
+        lines += [f"#define NPGRU_FAST_{kind} {int(any(chosen))}",
+                  f"#define NPGRU_PLAIN_{kind} {int(not all(chosen) or no_block)}"]
     lines += [f"#define NPGRU_SHIFT_{kind} {shift}" for kind, shift in shifts.items()]
     if streams["gru"] is not None:
         lines += [f"#define NPGRU_GRU_{field.name.upper()} {struct(getattr(network.gru.record, field.name))}"
@@ -165,10 +170,11 @@ def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
     _, T, M, _ = clip_shape(integers)
     D, H, bits = gru.arrays["w"].shape[1], gru.arrays["u"].shape[1], gru.settings["bits"]
     scratch = 2 * (D + 6 * H) if bits == 16 else 6 * H
-    gru_words = max(-(-(scratch + D) // 4), (3 * up_to_multiple(3 * H, 4) + up_to_multiple(H, 4)) // 2)                               # the exact form's, the fast one's
+    rows = up_to_multiple(3 * H, 4)
+    gru_words = max(-(-(scratch + D) // 4), (3 * rows + up_to_multiple(H, 4)) // 2)          # the exact form's, the fast one's
     work = max([gru_words, *(GROUP // 4 * network.pair_words(k) for k in range(len(network.blocks)))])
     features, logits = integers.operators[0], network.dense[-1].y
-    slack = network.conv.ring_columns - network.conv.columns + 1                     # columns that the fast kernel computes for nothing
+    slack = network.conv.ring_columns - network.conv.columns + 1        # columns that the fast kernel computes for nothing
     window = slack + network.conv.sizes["window_columns"] * network.inputs("CONV", network.conv) // 2
     values = {
         "SAMPLE_RATE_HZ": fe.sample_rate_hz, "CLIP_SAMPLES": round(integers.clip_s * fe.sample_rate_hz),
@@ -176,11 +182,13 @@ def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
         "HOP_SAMPLES": fe.window_stride * network.conv.sizes["stride_rows"], "FRAMES": T, "MELS": M,
         "FEATURES_MULTIPLIER": f"{features.record.multiplier}ull", "FEATURES_SHIFT": features.record.shift,
         "FEATURES_ZERO": features.y.zero_point + 128, "BLOCKS": len(network.blocks), "RINGS": len(network.rings),
-        "GROUP": GROUP, "CONV_ROW_WORDS": network.conv.sizes["window_columns"] // 2, "STEPS": network.n_steps, "UNITS": H, "STATE_BITS": bits,
+        "GROUP": GROUP, "CONV_ROW_WORDS": network.conv.sizes["window_columns"] // 2, "STEPS": network.n_steps,
+        "UNITS": H, "STATE_BITS": bits,
         "DENSE_LAYERS": len(network.dense), "CLASSES": len(network.dense[-1].arrays["bias"]),
         "TAIL": max([H, *(len(op.arrays["bias"]) for op in network.dense)]), "WINDOW_WORDS": window,
-        "RING_WORDS": sum(network.rings), "POOLED_WORDS": up_to_multiple(D, 16), "GRU_ROWS": up_to_multiple(3 * H, 4), "NETWORK_WORK_WORDS": work,
-        "WORK_WORDS": max(work, fe.window_len), "LOG_MEL": "npgru_log_mel_frame_pairs", "GRU_STEP": f"npgru_gru_step_s{bits}", "GRU_SCRATCH_BYTES": scratch}
+        "RING_WORDS": sum(network.rings), "POOLED_WORDS": up_to_multiple(D, 16), "GRU_ROWS": rows,
+        "NETWORK_WORK_WORDS": work, "WORK_WORDS": max(work, fe.window_len), "LOG_MEL": "npgru_log_mel_frame_pairs",
+        "GRU_STEP": f"npgru_gru_step_s{bits}", "GRU_SCRATCH_BYTES": scratch}
     values |= {f"UNROLL_{kind}": unroll for kind, unroll in network.unroll.items()}
     values |= {f"TURNS_{kind}": network.turns(kind) for kind in network.unroll}
     known = {f"NPGRU_{name}": str(value) for name, value in values.items()}
@@ -191,14 +199,17 @@ def model_files(integers: IntegerModel, network: Network, about: str) -> dict[st
     """{"npgru_model.h": text, "npgru_model.c": text}; about: a sentence on the network, for their heads."""
     macros = sizes(integers, network)
     magic = zlib.crc32(repr(macros).encode())
-    header = [f"/* Sizes of the network, written by npgru export. {about} */", "#ifndef NPGRU_MODEL_H", "#define NPGRU_MODEL_H", "",
+    header = [f"/* Sizes of the network, written by npgru export.\n   {about} */", "#ifndef NPGRU_MODEL_H",
+              "#define NPGRU_MODEL_H", "",
               '#include "form.h"', "", f"#define NPGRU_MODEL_MAGIC 0x{magic:08x}u"]
     header += [f"#define {name} {value}" for name, value in macros.items()]
-    source = [f"/* The network's numbers, in the order of the kernels; written by npgru export. {about} */", '#include "npgru.h"', "",
+    source = [f"/* The network's numbers, in the order of the kernels; written by npgru export.\n   {about} */",
+              '#include "npgru.h"', "",
               rings_source(network), front_end_source(integers.front_end)]
     for k, form in enumerate(FORMS):
         condition = "#else" if form == "PLAIN" else f"#{'el' if k else ''}if NPGRU_FORM == NPGRU_{form}"
         streams, shifts = fast_arrays(network, form)
         header += ["", condition, form_macros(network, streams, shifts)]
         source += [condition, "", body(network, streams, magic)[0]]
-    return {"npgru_model.h": "\n".join([*header, "#endif", "", "#endif", ""]), "npgru_model.c": "\n".join([*source, "#endif", ""])}
+    return {"npgru_model.h": "\n".join([*header, "#endif", "", "#endif", ""]),
+            "npgru_model.c": "\n".join([*source, "#endif", ""])}

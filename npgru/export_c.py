@@ -15,8 +15,8 @@ from .device_source import model_files
 from .emulator import CSRC
 from .int8 import IntegerModel
 
-OPERATORS = ("npgru_int8.h", "cortex_m.h", "checks.h", "dense_s8.c", "elementwise_s8.c", "activations_s8.c", "gru_s8.c", "log_mel.c",
-             "log_mel_pairs.c")
+OPERATORS = ("npgru_int8.h", "cortex_m.h", "checks.h", "dense_s8.c", "elementwise_s8.c", "activations_s8.c", "gru_s8.c",
+             "log_mel.c", "log_mel_pairs.c")
 PROJECT = ("CMakeLists.txt", "Makefile", "zephyr/module.yml", "zephyr/CMakeLists.txt", "zephyr/Kconfig")
 TEMPLATES = ("library.json", "library.properties", "idf_component.yml")
 CORES = ("m0plus", "m3", "m4", "m7", "m33", "m55")
@@ -65,24 +65,29 @@ def readme(integers: IntegerModel, network: Network, files: dict[str, str], core
     """README.md with this model's figures."""
     fe, hop = integers.front_end, integers.front_end.window_stride * network.conv.sizes["stride_rows"]
     missing = emulator.missing()
-    numbers, context = measured(files, cores) if cores and not missing else (f"Not measured: {missing or 'no core was asked for'}.", "some 10 000")
+    numbers, context = f"Not measured: {missing or 'it was not asked for'}.", "some 10 000"
+    if cores and not missing:
+        numbers, context = measured(files, cores)
     return Template(text_of(CSRC / "project" / "README.md")).substitute(
         title=f"{integers.classes[1]} detector", about=about(integers, network), version=__version__, numbers=numbers,
-        rate=fe.sample_rate_hz, clip_s=f"{integers.clip_s:g}", hop_ms=f"{1000 * hop / fe.sample_rate_hz:g}", context_bytes=context)
+        rate=fe.sample_rate_hz, clip_s=f"{integers.clip_s:g}", hop_ms=f"{1000 * hop / fe.sample_rate_hz:g}",
+        context_bytes=context)
 
 
 def measured(files: dict[str, str], cores) -> tuple[str, str]:
     """A table in Markdown of every core's instructions and bytes, from the emulator; and the bytes of the context."""
-    rows, head = [], "| core | network, instructions a clip | with front end | network: code, constants, context + stack, bytes | all of it |"
+    head = "| core | network, instructions a clip | with front end | network: code, constants, RAM + stack, bytes | all of it |"
+    rows = []
     with tempfile.TemporaryDirectory() as folder:
         write_folder(Path(folder), {name: text for name, text in files.items() if name.startswith(("src/", "demo/"))})
         for core in cores:
             network, everything = (figures(Path(folder), core, flags) for flags in (NETWORK_ONLY, ()))
-            rows.append(f"| {core} | {network['instructions']} | {everything['instructions']} | {bytes_text(network)} | {bytes_text(everything)} |")
+            rows.append(f"| {core} | {network['instructions']} | {everything['instructions']} | {bytes_text(network)} | "
+                        f"{bytes_text(everything)} |")
         layers = {core: layer_figures(Path(folder), core) for core in cores}
     text = "\n".join([head, "|---|---|---|---|---|", *rows, "", *layer_table(layers)])
     note = ("\n\nInstructions (not cycles) of one clip, counted in QEMU; the network from int8 features, without "
-            "`NPGRU_CONTINUOUS`. arm-none-eabi-gcc -O2. The context holds all activations and states.")
+            "`NPGRU_CONTINUOUS`. arm-none-eabi-gcc -O2. RAM: the context, which holds all activations and states.")
     return text + note, str(everything["context_bytes"])
 
 

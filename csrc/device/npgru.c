@@ -47,7 +47,8 @@ CM_SMALL npgru_status npgru_init(npgru *c, size_t context_bytes, npgru_mode mode
 /* u = min(floor(f / scale + 1/2), 255 - zero) + zero: npgru_quantize_features, u = code + 128. */
 static npgru_half quantized(uint16_t f)
 {
-    const uint64_t half = (1ull << NPGRU_FEATURES_SHIFT) >> 1, q = (f * NPGRU_FEATURES_MULTIPLIER + half) >> NPGRU_FEATURES_SHIFT;
+    const uint64_t half = (1ull << NPGRU_FEATURES_SHIFT) >> 1;
+    const uint64_t q = (f * NPGRU_FEATURES_MULTIPLIER + half) >> NPGRU_FEATURES_SHIFT;
     return (npgru_half)(q < 255 - NPGRU_FEATURES_ZERO ? q + NPGRU_FEATURES_ZERO : 255);
 }
 

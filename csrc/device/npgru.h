@@ -13,9 +13,10 @@
    NPGRU_CLIPS cuts the stream into clips of NPGRU_CLIP_SAMPLES samples and scores each exactly as `npgru evaluate` does:
    every clip begins with zeros before it and a GRU of zeros, and ends with zeros behind it.
    NPGRU_CONTINUOUS never stops: a score every NPGRU_HOP_SAMPLES, each from the GRU's last NPGRU_STEPS states; rows go
-   through the network in pairs, so two scores come at once, every two hops. No row is computed twice. At a clip's borders it differs from the other: it sees the samples before and behind instead of zeros,
-   its GRU remembers what was before, and there is no last window filled up with zeros. npgru_flush ends a clip where it is,
-   with zeros behind it: after NPGRU_CLIP_SAMPLES samples from npgru_init or npgru_flush, the score is that of NPGRU_CLIPS.
+   through the network in pairs, so two scores come at once, every two hops. No row is computed twice. At a clip's borders
+   it differs from the other: it sees the samples before and behind instead of zeros, its GRU remembers what was before,
+   and there is no last window filled up with zeros. npgru_flush ends a clip where it is, with zeros behind it: after
+   NPGRU_CLIP_SAMPLES samples from npgru_init or npgru_flush, the score is that of NPGRU_CLIPS.
    Every function is safe to call in any order; none touches memory outside the context and its arguments. */
 #ifndef NPGRU_H
 #define NPGRU_H

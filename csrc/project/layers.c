@@ -53,7 +53,8 @@ COUNTED_POOL(plain)
 #endif
 #if NPGRU_FAST_GRU
 COUNTED(npgru_gru_input_fast, gru_input, (const npgru_gru *p, const npgru_half *x, int16_t *gx), (p, x, gx))
-COUNTED(npgru_gru_step_fast, gru_steps, (const npgru_gru *p, const int16_t *gx, int16_t *scratch, npgru_state *h), (p, gx, scratch, h))
+COUNTED(npgru_gru_step_fast, gru_steps, (const npgru_gru *p, const int16_t *gx, int16_t *scratch, npgru_state *h),
+        (p, gx, scratch, h))
 #else
 COUNTED(npgru_gru_plain, gru_steps, (const npgru_gru *p, const npgru_half *x, int32_t row, void *scratch, npgru_state *h),
         (p, x, row, scratch, h))

@@ -45,7 +45,8 @@ static long listen(npgru *detector, const int16_t *samples, int32_t n, long long
         if (taken < 0) return n_scores;
         at += taken;
         for (; npgru_score(detector, &r) == NPGRU_OK; n_scores++) {
-            printf("%.3f s  score %.4f  logits", (double)(begin + at) / NPGRU_SAMPLE_RATE_HZ, (r.probabilities[1] + 128) / 256.0);
+            const double end_s = (double)(begin + at) / NPGRU_SAMPLE_RATE_HZ;
+            printf("%.3f s  score %.4f  logits", end_s, (r.probabilities[1] + 128) / 256.0);
             for (int k = 0; k < NPGRU_CLASSES; k++) printf(" %d", r.logits[k]);
             printf("\n");
         }

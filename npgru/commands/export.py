@@ -15,7 +15,8 @@ def run(args) -> int:
     if args.format == "c":
         return write_c(args, integers)
     from .. import export_tflite
-    facts = {name: found.facts[name] for name in ("threshold", "calibration", "seed", "data_sha256", "npgru") if name in found.facts}
+    known = ("threshold", "calibration", "seed", "data_sha256", "npgru")
+    facts = {name: found.facts[name] for name in known if name in found.facts}
     content = export_tflite.tflite_bytes(integers, args.gru, facts, args.names, args.minimal, args.target)
     checkpoint.write_atomically(Path(args.output), lambda file: file.write(content))
     print(f"{args.output}: {len(content)} bytes, GRU as {args.gru} with int{integers.state_bits} state")
@@ -51,6 +52,6 @@ def add(commands) -> None:
                    "Espressif's kernels need; the same integers come out")
     p.add_argument("--names", action="store_true", help="with the names of the tensors")
     p.add_argument("--minimal", action="store_true", help="without metadata, and all else that may be left out")
-    p.add_argument("--no-measure", dest="measure", action="store_false", help="--format c: no counts in its README.md, which take "
-                   "arm-none-eabi-gcc, qemu-system-arm and some seconds")
+    p.add_argument("--no-measure", dest="measure", action="store_false", help="--format c: no counts in its README.md, "
+                   "which take arm-none-eabi-gcc, qemu-system-arm and some seconds")
     p.add_argument("--stage", choices=PRODUCTS, help="which network of the run (default: the last that is finished)")

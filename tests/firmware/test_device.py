@@ -1,4 +1,4 @@
-"""An exported folder on every emulated core: no warning, the scores of `npgru evaluate` byte for byte, in the memory promised."""
+"""An exported folder on every emulated core: no warning, the scores of `npgru evaluate` byte for byte, the memory promised."""
 from pathlib import Path
 
 import numpy as np
