@@ -106,11 +106,11 @@ class Output:
 
 
 def prepare(folder: Path, settings: dict, overwrite: bool) -> None:
-    """Make the folder, or check that it holds results of the same settings; what a killed run left half-written goes.
+    """Make the folder, or check that it holds results of the same settings.
 
     settings    everything that changes a table's content
     overwrite   remove what another run with other settings has written, instead of refusing
-    raises      ArchiveError, config.ConfigError
+    raises      ArchiveError, config.ConfigError; BlockingIOError where another command is writing what would be removed
     """
     if folder.exists() and not folder.is_dir():
         raise ArchiveError(f"{printable(folder)}: is a file; give a folder with -o")
@@ -118,20 +118,25 @@ def prepare(folder: Path, settings: dict, overwrite: bool) -> None:
     if file.is_file():
         difference = config.first_difference(config.read_toml(file), settings)
         if difference and not overwrite:
-            raise ArchiveError(f"{printable(folder)}: holds results with {difference}; use the same model and options to continue "
-                               "them, another folder with -o, or --overwrite to remove them")
+            raise ArchiveError(f"{printable(folder)}: holds results with {difference}; use the same model and options to "
+                               "continue them, another folder with -o, or --overwrite to remove them")
         if difference:
-            file.unlink()
-            (folder / JOURNAL).unlink(missing_ok=True)
-            for ending in (*ENDINGS.values(), SCORES_ENDING):
+            Journal(folder / JOURNAL, "").close()
+            for ending in (JOURNAL, *ENDINGS.values(), SCORES_ENDING):  # the journal first: a table alone is never believed
                 for table in folder.rglob(f"*{ending}"):
                     table.unlink()
+            file.unlink()
     folder.mkdir(parents=True, exist_ok=True)
-    for leftover in folder.rglob(".*.tmp"):
-        if ".npgru" in leftover.name or "npgru_" in leftover.name:
-            leftover.unlink(missing_ok=True)
     if not file.is_file():
         write_atomically(file, lambda out: out.write(tomli_w.dumps(settings).encode()))
+
+
+def open_journal(folder: Path, task: Task) -> Journal:
+    """The journal of a prepared folder, for this process alone; what a killed one left half-written goes."""
+    journal = Journal(folder / JOURNAL, task.choice.species)
+    for leftover in folder.rglob(".*npgru*.tmp"):
+        leftover.unlink(missing_ok=True)
+    return journal
 
 
 class Outcome(NamedTuple):
@@ -149,7 +154,7 @@ def attempt(task: Task, keep_scores: bool, progress: Callable[[int], None] | Non
         heard = hear(path, task, progress)
     except AudioError as error:
         return Outcome(path, None, error.reason)
-    except (Exception, MemoryError) as error:                   # never the end of the other recordings
+    except Exception as error:                                  # never the end of the other recordings
         return Outcome(path, None, f"could not be processed ({type(error).__name__}: {' '.join(str(error).split())}); "
                                    "please report it, with the file")
     return Outcome(path, heard if keep_scores else replace(heard, scores=None), "", stamp)

@@ -268,7 +268,10 @@ def _mono(data):
 
 
 def _cut_short(path, sound, there_s):
-    """A tuple of at most one warning: the header states more than is there."""
+    """A tuple of at most one warning: the header states more than is there, or cannot state what is there."""
+    if sound.format in ("WAV", "WAVEX") and os.path.getsize(path) > 2**32:
+        return (f"has {os.path.getsize(path)} bytes, but a WAV header counts to 4 GB: only {there_s:.2f} s of it are read; "
+                "rewrite it, for example with: sox --ignore-length in.wav out.w64",)
     stated_s = 0.0
     for stated, there in SHORT_CHUNK.findall(sound.extra_info):
         if int(there) > 0 and not any(int(stated) in sizes for sizes in STREAMED):

@@ -250,6 +250,23 @@ def peak_mb(*args):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes there")
+@pytest.mark.parametrize("rate_hz, channels, overlap_s", [(16000, 1, 0), (48000, 2, 1.5)])
+def test_memory_does_not_grow_with_the_length_of_a_recording(finished, tmp_path, rate_hz, channels, overlap_s):
+    peaks = []
+    for minutes in (2, 40):
+        path = tmp_path / f"{minutes}.wav"
+        write(path, np.zeros((1, channels)), rate_hz)
+        n_bytes = minutes * 60 * rate_hz * channels * 2
+        with open(path, "r+b") as file:                         # silence that takes no room on the disk
+            file.truncate(44 + n_bytes)
+            file.seek(40)
+            file.write(n_bytes.to_bytes(4, "little"))
+        peaks.append(peak_mb("detect", path, "-m", finished, "-o", tmp_path / f"out{minutes}", "--overlap", overlap_s))
+        assert f"{minutes / 60:.3f} hours" in (tmp_path / f"out{minutes}" / archive.SUMMARY).read_text()
+    assert peaks[1] < peaks[0] + 8 and peaks[1] < 120           # MB; we measure 60 to 70 in all, and 1 more
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes there")
 def test_memory_does_not_grow_with_the_number_of_recordings(card, finished, tmp_path):
     write(tmp_path / "0.wav", noise(np.random.default_rng(0), 800))
     peaks = []

@@ -107,3 +107,15 @@ def test_random_damage_gives_samples_or_a_refusal(tmp_path, rng, suffix):
             assert audio.loudest_slice(tmp_path / f"b.{suffix}", 16000, 4000).shape == (4000,)
         except AudioError as error:
             assert "accepted:" in str(error) and "\n" not in str(error)
+
+
+@pytest.mark.parametrize("stated", [2**28, 2**32 - 1])
+def test_a_wav_beyond_4_gb_warns_that_only_a_part_is_read(stated, tmp_path):
+    """Such a header's size has wrapped around, or stopped at its largest; the file is a hole that takes no room."""
+    path = write(tmp_path / "x.wav", np.zeros(1))
+    with open(path, "r+b") as file:
+        file.truncate(44 + 2**32 + 2**28)
+        file.seek(40)
+        file.write(stated.to_bytes(4, "little"))
+    found = audio.info(path)
+    assert found.n_frames == stated // 2 and "a WAV header counts to 4 GB: only" in found.warnings[0]

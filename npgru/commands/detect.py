@@ -49,7 +49,6 @@ def output_of(args, task, root):
 
 def of_archive(args) -> int:
     from .. import archive
-    from ..journal import Journal
     task, model = task_of(args)
     inputs = archive.find(args.inputs)
     output = output_of(args, task, inputs.root)
@@ -57,7 +56,7 @@ def of_archive(args) -> int:
         note(text)
     archive.prepare(output.folder, archive.settings_of(task, inputs.root, model), args.overwrite)
     skipped, begun, new_s = {}, time.monotonic(), 0.0
-    with closing(Journal(output.folder / archive.JOURNAL, task.choice.species)) as journal, \
+    with closing(archive.open_journal(output.folder, task)) as journal, \
             archive_bar(inputs.paths) as bar, \
             closing(archive.run(inputs.paths, task, output, journal, who(args, task, bar))) as outcomes:
         for path, heard, reason, stamp in outcomes:
@@ -142,7 +141,11 @@ def add(commands) -> None:
     work.add_argument("--batch_size", "--batch-size", type=positive, default=64, metavar="N",
                       help="windows scored at once (default: %(default)s)")
     work.add_argument("--strict", action="store_true", help="stop at the first bad recording instead of skipping it")
-    raw = p.add_argument_group("raw samples on standard input")
+    raw_options(p.add_argument_group("raw samples on standard input"))
+
+
+def raw_options(raw) -> None:
+    """Of samples that no header describes."""
     raw.add_argument("--rate", type=positive, metavar="HZ", help="sample rate")
     raw.add_argument("--channels", type=positive, default=1, metavar="N", help="interleaved channels (default: 1)")
     raw.add_argument("--encoding", choices=ENCODINGS, default="s16le", help="of a sample (default: %(default)s)")
