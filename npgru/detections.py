@@ -31,8 +31,7 @@ RAVEN_UTC_COLUMN = "Begin Time (UTC)"
 KALEIDOSCOPE_COLUMNS = ("INDIR", "FOLDER", "IN FILE", "OFFSET", "DURATION", "TOP1MATCH", "TOP1DIST")
 TWO_NAMES = re.compile(r"([A-Z][a-z-]+ [a-z-]+)_(.+)")       # BirdNET's labels: "Parus major_Great Tit"
 ROW_GROUP = 1 << 16                                         # rows that a parquet file keeps together
-NO_PYARROW = ("parquet needs the package pyarrow, which is not installed; install it with: pip install 'npgru[parquet]', "
-              "or use csv")
+NO_PYARROW = "parquet needs the package pyarrow ({}); install it with: pip install 'npgru[parquet]', or use csv"
 
 
 class DetectionsError(ValueError):
@@ -187,8 +186,8 @@ def pyarrow_modules():
     try:
         import pyarrow
         import pyarrow.parquet
-    except ImportError:
-        raise DetectionsError(NO_PYARROW) from None
+    except ImportError as error:
+        raise DetectionsError(NO_PYARROW.format(" ".join(str(error).split()))) from None
     return pyarrow, pyarrow.parquet
 
 
