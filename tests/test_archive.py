@@ -235,21 +235,22 @@ def test_a_run_without_integers_is_refused_and_says_how_to_use_its_floats(card, 
 
 
 MEMORY = """
-import resource, sys
-from npgru import cli
+import sys
+from npgru import cli, machine
 assert cli.main(sys.argv[1:]) == 0
-print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+print("peak", machine.peak_memory_bytes() / 2**20)
 """
+PROC = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the memory of a process")
 
 
 def peak_mb(*args):
     """Largest memory of the command in one process, MB."""
     process = subprocess.run([sys.executable, "-c", MEMORY, *map(str, args)], capture_output=True, text=True)
     assert process.returncode == 0, process.stderr
-    return int(process.stdout.split("peak")[1])
+    return float(process.stdout.split("peak")[1])
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes there")
+@PROC
 @pytest.mark.parametrize("rate_hz, channels, overlap_s", [(16000, 1, 0), (48000, 2, 1.5)])
 def test_memory_does_not_grow_with_the_length_of_a_recording(finished, tmp_path, rate_hz, channels, overlap_s):
     peaks = []
@@ -266,7 +267,7 @@ def test_memory_does_not_grow_with_the_length_of_a_recording(finished, tmp_path,
     assert peaks[1] < peaks[0] + 8 and peaks[1] < 120           # MB; we measure 60 to 70 in all, and 1 more
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss is in kilobytes there")
+@PROC
 def test_memory_does_not_grow_with_the_number_of_recordings(card, finished, tmp_path):
     write(tmp_path / "0.wav", noise(np.random.default_rng(0), 800))
     peaks = []
