@@ -3,6 +3,7 @@
 Each thing gives exactly one result, whatever becomes of the processes: one that dies is replaced, what it was doing is
 done again, and a thing that ends every process that touches it gives a `Lost`.
 """
+import gc
 import multiprocessing
 import os
 import signal
@@ -154,14 +155,26 @@ def _client(distributed, address):
                                       silence_logs=50) as cluster, distributed.Client(cluster) as client:
             yield client
         return
+    client, why = _connected(distributed, address) if kind != "local" else (None, "that is no number of processes")
+    if not client:
+        gc.collect()        # closes what failed now: while another client starts, its __del__ would wait for a lock for ever
+        raise ValueError(f"--cluster {address}: cannot be used ({why}); accepted: tcp://HOST:PORT of a dask scheduler with "
+                         "workers, or local:N for N processes of this machine")
+    with client:
+        yield client
+
+
+def _connected(distributed, address):
+    """-> (a client whose cluster has a worker, "") or (None, why not)."""
+    client = None
     try:
         client = distributed.Client(address, timeout=CONNECT_S)
         client.wait_for_workers(1, timeout=CONNECT_S)
+        return client, ""
     except (OSError, ValueError, TypeError) as error:           # a TimeoutError is an OSError
-        raise ValueError(f"--cluster {address}: cannot be used ({' '.join(str(error).split())}); accepted: tcp://HOST:PORT of a "
-                         "dask scheduler with workers, or local:N for N processes of this machine") from None
-    with client:
-        yield client
+        if client:
+            client.close()
+        return None, " ".join(str(error).split()) or type(error).__name__
 
 
 def _itself(work):
