@@ -16,7 +16,7 @@ import numpy as np
 import tomli_w
 from threadpoolctl import threadpool_limits
 
-from . import __version__, checkpoint, dataset, kernels, metrics, model, train
+from . import __version__, checkpoint, dataset, kernels, kernels_train, metrics, model, train
 from .backend import Backend
 from .checkpoint import CheckpointError, write_atomically
 from .config import ConfigError, as_table, first_difference, read_toml
@@ -52,11 +52,16 @@ def start_run_folder(run: Path, recipe: Recipe, data: str) -> None:
         leftover.unlink(missing_ok=True)
     texts = {"config.toml": tomli_w.dumps({"data": data, **as_table(recipe)}),
              "environment.toml": tomli_w.dumps({"npgru": __version__, "python": platform.python_version(),
-                                                "numpy": np.__version__, "kernels": kernels.AVAILABLE,
+                                                "numpy": np.__version__, "kernels": best_form(),
                                                 "machine": platform.machine(), "system": platform.system()})}
     for name, text in texts.items():
         if not (run / name).is_file():
             write_atomically(run / name, lambda file: file.write(text.encode()))
+
+
+def best_form() -> str:
+    """The instruction set that C trains in on this machine, which the last bits depend on; "none" without kernels."""
+    return kernels_train.available_forms()[-1] if kernels.AVAILABLE else "none"
 
 
 @dataclass(frozen=True)
