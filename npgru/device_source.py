@@ -1,18 +1,21 @@
 """A Network of device_layout.py -> the text of npgru_model.h and npgru_model.c."""
 import zlib
 from dataclasses import fields, is_dataclass
+from functools import partial
 from textwrap import fill
 
 import numpy as np
 
-from .device_fast import FORMS, fast_arrays
+from .device_fast import fast_arrays
 from .device_layout import GROUP, Network, clip_shape, up_to_multiple
+from .device_rows import rows_arrays
 from .front_end import tables
 from .int8 import IntegerModel
 from .int8_params import mean_of_sum
 
 C_TYPES = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t", "uint16": "uint16_t",
            "uint32": "uint32_t"}
+FORMS = {"DSP": partial(fast_arrays, form="DSP"), "ROWS": rows_arrays, "PLAIN": partial(fast_arrays, form="PLAIN")}
 TABLES = ("window", "twiddles", "segments", "weights", "unweights", "log_table")
 
 
@@ -158,10 +161,19 @@ def form_macros(network: Network, streams: dict, shifts: dict) -> str:
         lines += [f"#define NPGRU_FAST_{kind} {int(any(chosen))}",
                   f"#define NPGRU_PLAIN_{kind} {int(not all(chosen) or no_block)}"]
     lines += [f"#define NPGRU_SHIFT_{kind} {shift}" for kind, shift in shifts.items()]
+    terms = [network.conv.w[0].size, *(pointwise.w.shape[1] for _, pointwise in network.blocks)]
+    lines.append(f"#define NPGRU_MAX_TERMS_ROWS {up_to_multiple(max(terms), 8)}")
     if streams["gru"] is not None:
         lines += [f"#define NPGRU_GRU_{field.name.upper()} {struct(getattr(network.gru.record, field.name))}"
                   for field in fields(network.gru.record) if field.name not in ("input", "state")]
     return "\n".join(lines)
+
+
+def rows_work_words(network: Network) -> list[int]:
+    """Words of work that the kernels for two rows in a word need: the convolution's windows, and the pairs of each block."""
+    conv = network.conv
+    windows = 2 * up_to_multiple(conv.w[0].size, 8) * (conv.ring_columns // 4)
+    return [windows, *(GROUP * up_to_multiple(depthwise.channels, 8) for depthwise, _ in network.blocks)]
 
 
 def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
@@ -172,7 +184,8 @@ def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
     scratch = 2 * (D + 6 * H) if bits == 16 else 6 * H
     rows = up_to_multiple(3 * H, 4)
     gru_words = max(-(-(scratch + D) // 4), (3 * rows + up_to_multiple(H, 4)) // 2)          # the exact form's, the fast one's
-    work = max([gru_words, *(GROUP // 4 * network.pair_words(k) for k in range(len(network.blocks)))])
+    pairs = [GROUP // 4 * network.pair_words(k) for k in range(len(network.blocks))]
+    work = max([gru_words, *pairs, *rows_work_words(network)])
     features, logits = integers.operators[0], network.dense[-1].y
     slack = network.conv.ring_columns - network.conv.columns + 1        # columns that the fast kernel computes for nothing
     window = slack + network.conv.sizes["window_columns"] * network.inputs("CONV", network.conv) // 2
@@ -206,9 +219,9 @@ def model_files(integers: IntegerModel, network: Network, about: str) -> dict[st
     source = [f"/* The network's numbers, in the order of the kernels; written by npgru export.\n   {about} */",
               '#include "npgru.h"', "",
               rings_source(network), front_end_source(integers.front_end)]
-    for k, form in enumerate(FORMS):
+    for k, (form, arrays) in enumerate(FORMS.items()):
         condition = "#else" if form == "PLAIN" else f"#{'el' if k else ''}if NPGRU_FORM == NPGRU_{form}"
-        streams, shifts = fast_arrays(network, form)
+        streams, shifts = arrays(network)
         header += ["", condition, form_macros(network, streams, shifts)]
         source += [condition, "", body(network, streams, magic)[0]]
     return {"npgru_model.h": "\n".join([*header, "#endif", "", "#endif", ""]),

@@ -38,8 +38,9 @@ static inline uint8_t conv_u(int32_t a, uint32_t q) { return (uint8_t)conv_satur
 #define CONV_ROWS CONV_ROW(0); CONV_ROW(1)
 #endif
 
-CM_HOT void npgru_conv_fast(const npgru_conv *p, const npgru_half *window, uint8_t *ring, int32_t slot)
+CM_HOT void npgru_conv_fast(const npgru_conv *p, const npgru_half *window, uint32_t *work, uint8_t *ring, int32_t slot)
 {
+    (void)work;
     const int32_t next = 4 * p->ring_columns;
     for (int32_t m = 0; m < p->columns; m += 4) {
         const npgru_word *in = (const npgru_word *)window + m, *end = in + p->kernel_rows * NPGRU_CONV_ROW_WORDS;

@@ -1,6 +1,9 @@
 /* The layers in plain C: the formulas of npgru/int8_reference.py, on the buffers of layers.h. Any sizes, any core. */
 #include "cortex_m.h"
 #include "layers.h"
+#if NPGRU_FORM == NPGRU_ROWS
+#include "rows.h"
+#endif
 
 static inline int32_t output(const npgru_stage *s, int32_t acc, int32_t n)
 {
@@ -8,8 +11,9 @@ static inline int32_t output(const npgru_stage *s, int32_t acc, int32_t n)
 }
 
 #if NPGRU_PLAIN_CONV
-void npgru_conv_plain(const npgru_conv *p, const npgru_half *window, uint8_t *ring, int32_t slot)
+void npgru_conv_plain(const npgru_conv *p, const npgru_half *window, uint32_t *work, uint8_t *ring, int32_t slot)
 {
+    (void)work;
     const int8_t *w = p->w;
     for (int32_t n = 0; n < p->channels; n++, w += p->kernel_rows * p->kernel_columns)
         for (int32_t m = 0; m < p->columns; m++) {
@@ -126,8 +130,14 @@ void npgru_pool_ring(const npgru_pointwise *p, const uint8_t *ring, int32_t turn
 void npgru_gru_plain(const npgru_gru *p, const npgru_half *pooled, int32_t row, void *scratch, npgru_state *h)
 {
     int8_t *x = (int8_t *)scratch + NPGRU_GRU_SCRATCH_BYTES;
-    for (int32_t d = 0; d < p->in_features; d++)
+    for (int32_t d = 0; d < p->in_features; d++) {
+#if NPGRU_FORM == NPGRU_ROWS && NPGRU_FAST_POOL
+        const uint32_t X = ((const npgru_word *)pooled)[d];
+        x[d] = (int8_t)(row ? upper_of(X) : lower_of(X));
+#else
         x[d] = (int8_t)(pooled[(d >> 1) * 4 + row * 2 + (d & 1)] - 128);
+#endif
+    }
     (void)NPGRU_GRU_STEP(&p->exact, x, p->w, p->u, p->x_bias, p->h_bias, scratch, h);       /* its struct was exported */
 }
 #endif

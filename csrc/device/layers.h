@@ -116,9 +116,9 @@ extern const int32_t npgru_ring_start[NPGRU_RINGS + 1]; /* words; of every ring,
 
 #define NPGRU_NEW_ROWS(turn) ((turn) ? 0 : 2)           /* first byte of the new pair in a word of a ring */
 
-/* window -> byte `slot` of every word of the ring. */
-void npgru_conv_plain(const npgru_conv *p, const npgru_half *window, uint8_t *ring, int32_t slot);
-void npgru_conv_fast(const npgru_conv *p, const npgru_half *window, uint8_t *ring, int32_t slot);
+/* window -> byte `slot` of every word of the ring. work: NPGRU_NETWORK_WORK_WORDS, free. */
+void npgru_conv_plain(const npgru_conv *p, const npgru_half *window, uint32_t *work, uint8_t *ring, int32_t slot);
+void npgru_conv_fast(const npgru_conv *p, const npgru_half *window, uint32_t *work, uint8_t *ring, int32_t slot);
 
 /* The 4 rows of the ring -> the 2 rows in their middle, columns first..first + n - 1, as pairs. */
 void npgru_depthwise_plain(const npgru_depthwise *p, const uint32_t *ring, int32_t turn, int32_t first, int32_t n,

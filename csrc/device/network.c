@@ -177,7 +177,7 @@ static void convolve(npgru *c)
     const npgru_conv *p = &npgru_model.conv;
     npgru_half *window = (npgru_half *)c->window;
     const int32_t k = c->n_conv >> 1, kept = p->kernel_rows - p->stride_rows;
-    BY_FORM(CONV, p, npgru_conv, (p, window, (uint8_t *)ring_of(c, 0), NPGRU_NEW_ROWS(k & 1) + (c->n_conv & 1)));
+    BY_FORM(CONV, p, npgru_conv, (p, window, c->work, (uint8_t *)ring_of(c, 0), NPGRU_NEW_ROWS(k & 1) + (c->n_conv & 1)));
     move(c->window, c->window + p->stride_rows * p->window_columns / 2, kept * p->window_columns / 2);
     c->n_window = kept;
     if (c->n_conv & 1) step(c, k);

@@ -1,0 +1,167 @@
+/* The products of rows.h, where almost all of a network's instructions are: in assembly for the M0+ and the M3, in C for
+   any other machine. */
+#include "rows.h"
+
+#if NPGRU_FORM == NPGRU_ROWS
+
+#if NPGRU_IS_M0
+#define TWO_COLUMNS "ldmia r5!, {r2, r3}\n\t" ONE_COLUMN("r8", "r6") ONE_COLUMN("r9", "r7")
+#define ONE_COLUMN(all, upper) "ldmia r4!, {r0, r1}\n\tmuls r0, r2, r0\n\tmuls r1, r3, r1\n\tadds r0, r0, r1\n\t" \
+                               "add " all ", r0\n\tasrs r0, r0, #16\n\tadcs " upper ", r0\n\t"
+__attribute__((naked)) void npgru_products(const uint32_t *x, const npgru_weight *w, int32_t K, npgru_sums *y, int32_t n)
+{
+    (void)x, (void)w, (void)K, (void)y, (void)n;
+    __asm__ volatile(
+        ".syntax unified\n\t"
+        "push {r4-r7, lr}\n\tmov r4, r8\n\tmov r5, r9\n\tmov r6, r10\n\tmov r7, r11\n\tpush {r4-r7}\n\t"
+        "mov r4, r0\n\tmov r11, r1\n\tlsls r2, r2, #2\n\tadds r1, r1, r2\n\tmov r10, r1\n\tmov r12, r3\n\t"
+        "ldr r0, [sp, #36]\n\tmov lr, r0\n"
+        "1:\n\tmov r5, r11\n\tmovs r6, #0\n\tmovs r7, #0\n\tmov r8, r6\n\tmov r9, r6\n"
+        "0:\n\t" TWO_COLUMNS TWO_COLUMNS TWO_COLUMNS TWO_COLUMNS "cmp r5, r10\n\tbne 0b\n\t"
+        "mov r0, r12\n\tmov r1, r8\n\tlsls r2, r6, #16\n\tsubs r1, r1, r2\n\tstmia r0!, {r1, r6}\n\t"
+        "mov r1, r9\n\tlsls r2, r7, #16\n\tsubs r1, r1, r2\n\tstmia r0!, {r1, r7}\n\tmov r12, r0\n\t"
+        "mov r0, lr\n\tsubs r0, r0, #1\n\tmov lr, r0\n\tbne 1b\n\t"
+        "pop {r4-r7}\n\tmov r8, r4\n\tmov r9, r5\n\tmov r10, r6\n\tmov r11, r7\n\tpop {r4-r7, pc}");
+}
+
+/* y (n, 2): both rows' sums of 10 products, of x[3 i .. 3 i + 9] with w (10,). */
+#define TWO "ldmia r0!, {r4, r5}\n\tldmia r1!, {r6, r7}\n\tmuls r4, r6, r4\n\tmuls r5, r7, r5\n\tadds r4, r4, r5\n\t" \
+            "add r8, r4\n\tasrs r4, r4, #16\n\tadcs r3, r4\n\t"
+__attribute__((naked, noinline)) static void nine_products(const uint32_t *x, const int32_t *w, int32_t *y, int32_t n)
+{
+    (void)x, (void)w, (void)y, (void)n;
+    __asm__ volatile(
+        ".syntax unified\n\tpush {r4-r7, lr}\n\tmov r4, r8\n\tpush {r4}\n\tmov r12, r2\n\tmov lr, r3\n"
+        "0:\n\tmovs r3, #0\n\tmov r8, r3\n\t" TWO TWO TWO TWO TWO
+        "mov r2, r8\n\tlsls r4, r3, #16\n\tsubs r2, r2, r4\n\tmov r4, r12\n\tstmia r4!, {r2, r3}\n\tmov r12, r4\n\t"
+        "subs r0, #28\n\tsubs r1, #40\n\tmov r2, lr\n\tsubs r2, r2, #1\n\tmov lr, r2\n\tbne 0b\n\t"
+        "pop {r4}\n\tmov r8, r4\n\tpop {r4-r7, pc}");
+}
+#undef TWO
+
+/* Codes of four rows, oldest first -> the three X of a column's taps: rows 0 and 1, 1 and 2, 2 and 3. */
+static inline void taps_of(uint32_t codes, uint32_t *x)
+{
+    const uint32_t b = (uint32_t)(int8_t)(codes >> 8), c = (uint32_t)(int8_t)(codes >> 16);
+    x[0] = (uint32_t)(int8_t)codes + (b << 16);
+    x[1] = b + (c << 16);
+    x[2] = c + ((uint32_t)((int32_t)codes >> 24) << 16);
+}
+
+void npgru_ring_products(const uint32_t *x, const int8_t *w, int32_t turn_bits, int32_t *y, int32_t n)
+{
+    uint32_t taps[3 * (NPGRU_GROUP + 2) + 1];
+    int32_t wide[10];
+    for (int32_t k = 0; k < 9; k++) wide[k] = w[k];
+    wide[9] = 0;
+    for (int32_t m = 0; m < n + 2; m++) taps_of(turn_bits ? x[m] >> 16 | x[m] << 16 : x[m], taps + 3 * m);
+    taps[3 * n + 6] = 0;
+    nine_products(taps, wide, y + 4, n);
+}
+
+void npgru_row_products(const uint32_t *x, const int8_t *w, int32_t K, int32_t *y)
+{
+    uint32_t all = 0;
+    int32_t up = 0;
+    const int8_t *end = w + K;
+#define TWO(k) "ldmia %[x]!, {r0, r1}\n\tldrb r2, [%[w], #" #k "]\n\tldrb r3, [%[w], #" #k "+1]\n\tsxtb r2, r2\n\tsxtb r3, r3\n\t" \
+               "muls r0, r2, r0\n\tmuls r1, r3, r1\n\tadds r0, r0, r1\n\tadd %[all], r0\n\tasrs r0, r0, #16\n\tadcs %[up], r0\n\t"
+    __asm__ volatile(".syntax unified\n0:\n\t" TWO(0) TWO(2) "adds %[w], #4\n\tcmp %[w], %[end]\n\tbne 0b"
+                     : [x] "+l"(x), [w] "+l"(w), [up] "+l"(up), [all] "+h"(all) : [end] "h"(end)
+                     : "r0", "r1", "r2", "r3", "cc", "memory");
+#undef TWO
+    y[0] = (int32_t)(all - ((uint32_t)up << 16)), y[1] = up;
+}
+
+#elif NPGRU_IS_M3
+#define SPLIT(low, high, lower, upper) "lsr " upper ", " low ", #23\n\torr " upper ", " upper ", " high ", lsl #9\n\t" \
+                                      "ubfx " lower ", " low ", #0, #23\n\tsub " lower ", " lower ", #0x400000\n\t"
+#define TWO_COLUMNS "ldmia r0!, {r4, r5, r6, r7}\n\tldrsb r8, [r1], #1\n\tldrsb r9, [r1], #1\n\t" \
+                    "smlal r10, r11, r4, r8\n\tsmlal r12, lr, r6, r8\n\tsmlal r10, r11, r5, r9\n\tsmlal r12, lr, r7, r9\n\t"
+__attribute__((naked)) void npgru_products(const uint32_t *x, const npgru_weight *w, int32_t K, npgru_sums *y, int32_t n)
+{
+    (void)x, (void)w, (void)K, (void)y, (void)n;
+    __asm__ volatile(
+        "push {r4-r11, lr}\n\tadd r2, r1, r2\n\tpush {r1, r3}\n"
+        "1:\n\tldr r1, [sp]\n\tmov r10, #0x400000\n\tmov r12, r10\n\tmov r11, #0\n\tmov lr, #0\n"
+        "0:\n\t" TWO_COLUMNS TWO_COLUMNS TWO_COLUMNS TWO_COLUMNS "cmp r1, r2\n\tbne 0b\n\t"
+        "ldr r1, [sp, #4]\n\t" SPLIT("r10", "r11", "r4", "r5") SPLIT("r12", "lr", "r6", "r7") "stmia r1!, {r4, r5, r6, r7}\n\t"
+        "str r1, [sp, #4]\n\tldr r1, [sp, #44]\n\tsubs r1, r1, #1\n\tstr r1, [sp, #44]\n\tbne 1b\n\t"
+        "add sp, sp, #8\n\tpop {r4-r11, pc}");
+}
+
+/* Of a column's bytes a, b, c, d the sums before, at and behind it take their products; the first has then all. */
+#define TAP(k, first, second, low, high) "ldrsb r12, [r1, #" #k "]\n\tmla " low ", " first ", r12, " low "\n\tmla " high ", " second ", r12, " high "\n\t"
+#define NEW(k, first, second, low, high) "ldrsb r12, [r1, #" #k "]\n\tmul " low ", " first ", r12\n\tmul " high ", " second ", r12\n\t"
+#define COLUMN(b0, b1, a0, a1, n0, n1) \
+    "ldr r3, [r0], #4\n\tror r6, r3, r2\n\tsxtb r3, r6\n\tsxtb r4, r6, ror #8\n\tsxtb r5, r6, ror #16\n\tasr r6, r6, #24\n\t" \
+    TAP(6, "r3", "r4", b0, b1) TAP(7, "r4", "r5", b0, b1) TAP(8, "r5", "r6", b0, b1) \
+    TAP(3, "r3", "r4", a0, a1) TAP(4, "r4", "r5", a0, a1) TAP(5, "r5", "r6", a0, a1) \
+    NEW(0, "r3", "r4", n0, n1) TAP(1, "r4", "r5", n0, n1) TAP(2, "r5", "r6", n0, n1) \
+    "ldr r12, [sp]\n\tstmia r12!, {" b0 ", " b1 "}\n\tstr r12, [sp]\n\tldr r12, [sp, #4]\n\tcmp r0, r12\n\tbeq 1f\n\t"
+__attribute__((naked)) void npgru_ring_products(const uint32_t *x, const int8_t *w, int32_t turn_bits, int32_t *y, int32_t n)
+{
+    (void)x, (void)w, (void)turn_bits, (void)y, (void)n;
+    __asm__ volatile(
+        "push {r4-r11, lr}\n\tldr r12, [sp, #36]\n\tadd r12, r0, r12, lsl #2\n\tadd r12, r12, #8\n\tpush {r3, r12}\n"
+        "0:\n\t" COLUMN("r7", "r8", "r9", "r10", "r11", "lr") COLUMN("r9", "r10", "r11", "lr", "r7", "r8")
+        COLUMN("r11", "lr", "r7", "r8", "r9", "r10") "b 0b\n"
+        "1:\n\tadd sp, sp, #8\n\tpop {r4-r11, pc}");
+}
+#undef COLUMN
+#undef NEW
+#undef TAP
+
+void npgru_row_products(const uint32_t *x, const int8_t *w, int32_t K, int32_t *y)
+{
+    uint32_t all = 0;
+    int32_t up = 0;
+    const int8_t *end = w + K;
+#define ONE(x) "ldrsb r8, [%[w]], #1\n\tsmlal %[all], %[up], " #x ", r8\n\t"
+    __asm__ volatile("0:\n\tldmia %[x]!, {r4, r5, r6, r7}\n\t" ONE(r4) ONE(r5) ONE(r6) ONE(r7)
+                     "ldmia %[x]!, {r4, r5, r6, r7}\n\t" ONE(r4) ONE(r5) ONE(r6) ONE(r7) "cmp %[w], %[end]\n\tbne 0b"
+                     : [x] "+r"(x), [w] "+r"(w), [up] "+r"(up), [all] "+r"(all)
+                     : [end] "r"(end) : "r4", "r5", "r6", "r7", "r8", "cc", "memory");
+#undef ONE
+    y[0] = lower_of(all);
+    y[1] = (int32_t)((uint32_t)up << 9 | all >> 23) + (int32_t)(all >> 22 & 1);
+}
+
+#else
+static void apart(int64_t all, int32_t *y)
+{
+    y[0] = lower_of((uint32_t)all), y[1] = (int32_t)((all - y[0]) >> UPPER);
+}
+
+void npgru_products(const uint32_t *x, const npgru_weight *w, int32_t K, npgru_sums *y, int32_t n)
+{
+    for (; n > 0; n--, x += 2 * K, y++) {
+        int64_t a = 0, b = 0;
+        for (int32_t k = 0; k < K; k++) {
+            a += (int64_t)(int32_t)x[(k >> 1) * 4 + (k & 1)] * w[k];
+            b += (int64_t)(int32_t)x[(k >> 1) * 4 + 2 + (k & 1)] * w[k];
+        }
+        apart(a, &y->a_lower), apart(b, &y->b_lower);
+    }
+}
+
+void npgru_row_products(const uint32_t *x, const int8_t *w, int32_t K, int32_t *y)
+{
+    int64_t all = 0;
+    for (int32_t k = 0; k < K; k++) all += (int64_t)(int32_t)x[k] * w[k];
+    apart(all, y);
+}
+
+void npgru_ring_products(const uint32_t *x, const int8_t *w, int32_t turn_bits, int32_t *y, int32_t n)
+{
+    for (int32_t i = 0; i < 2 * n; i++) {
+        y[i + 4] = 0;
+        for (int32_t k = 0; k < 9; k++) {
+            const int32_t row = k % 3 + i % 2;
+            y[i + 4] += (int8_t)(x[i / 2 + k / 3] >> ((8 * row + turn_bits) & 31)) * w[k];
+        }
+    }
+}
+#endif
+
+#endif

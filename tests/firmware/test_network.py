@@ -1,0 +1,54 @@
+"""The exported network on every emulated core: the very scores of the host, for networks of many sizes."""
+import numpy as np
+import pytest
+from seeded_student import seeded_student
+
+from npgru import device_layout, device_source, emulator, features, int8
+from npgru.model import NetworkConfig
+
+MAIN = emulator.CSRC.parent / "tests" / "firmware" / "network_main.c"
+OPERATORS = ("dense_s8.c", "elementwise_s8.c", "activations_s8.c", "gru_s8.c")
+FLAGS = ("-O2", "-DNPGRU_FRONT_END=0", "-DNPGRU_WITH_CONTINUOUS=0")
+SIZES = [NetworkConfig(conv_filters=5, block_filters=(7, 6), gru_units=3, dense_units=4),
+         NetworkConfig(conv_filters=1, block_filters=(1,), gru_units=1, dense_units=1),
+         NetworkConfig(conv_filters=10, conv_kernel=(4, 3), conv_stride=(3, 2), block_filters=(20, 9, 12), pool_size=2, gru_units=5),
+         NetworkConfig(conv_filters=8, conv_kernel=(5, 5), conv_stride=(4, 3), block_filters=(16,), pool_size=3, gru_units=8),
+         NetworkConfig(block_filters=())]
+
+
+def network_on(core, integers, x, folder):
+    """x (N, T, M) uint16 -> logits and probabilities (N, 2 K) int8 on a core, and what the program printed."""
+    for name, text in device_source.model_files(integers, device_layout.network_of(integers), "A test.").items():
+        (folder / name).write_text(text)
+    sources = [MAIN, *sorted((emulator.CSRC / "device").glob("*.c")), *(emulator.CSRC / name for name in OPERATORS),
+               folder / "npgru_model.c"]
+    emulator.build(core, sources, folder / f"{core}.elf", FLAGS, [folder, emulator.CSRC / "device"])
+    codes = int8.run(integers, x)
+    codes["input"].tofile(folder / "codes.bin")
+    printed = emulator.numbers(emulator.run(core, folder / f"{core}.elf", folder))
+    expected = np.concatenate([codes[integers.operators[-2].name], codes["probabilities"]], axis=1)
+    return np.fromfile(folder / "scores.bin", np.int8).reshape(expected.shape), expected, printed
+
+
+def inputs(front_end, rng, clips=()):
+    """Features of clips, of none, of the largest there are, and noise."""
+    x = [features.log_mel(clip, front_end) for clip in clips]
+    shape = (84, 32)
+    return np.stack([*x, np.zeros(shape), np.full(shape, 65535), rng.integers(0, 900, shape), rng.integers(0, 65536, shape)]
+                    ).astype(np.uint16)
+
+
+@pytest.mark.parametrize("core", emulator.CORES)
+def test_the_student_gives_the_scores_of_the_host(core, toolchain, clips, rng, tmp_path):
+    integers = seeded_student()
+    found, expected, _ = network_on(core, integers, inputs(integers.front_end, rng, clips), tmp_path)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("core", ["m0plus", "m3", "m4", "m55"])
+@pytest.mark.parametrize("config", SIZES, ids=str)
+@pytest.mark.parametrize("state_bits", [16, 8])
+def test_networks_of_other_sizes(core, config, state_bits, toolchain, rng, tmp_path):
+    integers = seeded_student(state_bits, config)
+    found, expected, _ = network_on(core, integers, inputs(integers.front_end, rng), tmp_path)
+    np.testing.assert_array_equal(found, expected)
