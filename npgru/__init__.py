@@ -49,6 +49,7 @@ The map; a module imports only modules above it:
     export_tflite   IntegerModel -> the bytes of a .tflite file
     device_layout   IntegerModel -> the layers of csrc/device: sizes of its buffers, output stages
     device_fast     which of them run in a fast form, each proved; their weights in its order
+    device_rows     the same for two rows in a word: cores without DSP instructions
     device_source   those layers -> the text of npgru_model.h and npgru_model.c
     import_tflite   a .tflite file of ours -> the IntegerModel that wrote it, and its metadata
     evaluate        a trained model on clips -> scores

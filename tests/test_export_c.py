@@ -18,7 +18,7 @@ from npgru.model import NetworkConfig
 MAIN = Path(__file__).parent / "sanitizer" / "export_main.c"
 WARNINGS = "-std=c99 -pedantic -Wall -Wextra -Wconversion -Wshadow -Werror -g".split()
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover"]
-PLAIN, DSP = 0, 1
+PLAIN, DSP, ROWS = 0, 1, 2
 pytestmark = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc on this machine")
 
 # sizes that only the exact form knows, and mixtures: odd channels, columns and pools, strides, no blocks, many
@@ -69,7 +69,7 @@ def student(tmp_path_factory):
     return integers, folder
 
 
-@pytest.fixture(scope="module", params=[PLAIN, DSP])
+@pytest.fixture(scope="module", params=[PLAIN, DSP, ROWS])
 def program(student, request):
     return compiled(student[1], request.param)
 
@@ -84,7 +84,7 @@ def samples():
 
 @pytest.mark.parametrize("config", ODD, ids=lambda c: f"{c.conv_filters}-{'-'.join(map(str, c.block_filters))}")
 def test_any_network_gives_the_bytes_of_the_specification(config, rng, tmp_path):
-    for bits, forms in ((16, (PLAIN, DSP)), (8, (DSP,) if config in SIZES[:2] else ())):
+    for bits, forms in ((16, (PLAIN, DSP, ROWS)), (8, (DSP, ROWS) if config in SIZES[:2] else ())):
         integers = integers_of(config, rng, bits)
         x = clips(rng, 3)
         x[0], x[1, ::2] = 0, 65535
@@ -95,7 +95,7 @@ def test_any_network_gives_the_bytes_of_the_specification(config, rng, tmp_path)
 
 def test_the_papers_student_is_fast_in_every_layer(student):
     header = (student[1] / "src" / "npgru_model.h").read_text()
-    of_dsp = header[header.index("#if NPGRU_FORM == NPGRU_DSP"):header.index("#else")]
+    of_dsp = header[header.index("#if NPGRU_FORM == NPGRU_DSP"):header.index("#elif NPGRU_FORM == NPGRU_ROWS")]
     assert of_dsp.count("FAST_") == 5 and of_dsp.count(" 1\n") >= 5
     assert all(f"#define NPGRU_PLAIN_{kind} 0" in of_dsp for kind in ("CONV", "DEPTHWISE", "POINTWISE", "POOL", "GRU"))
 
@@ -173,7 +173,7 @@ def test_parts_can_be_left_out(flags, student, tmp_path):
     source.write_text('#include "npgru.h"\nstatic npgru c;\n'
                       "int main(void) { return (int)npgru_init(&c, sizeof c, NPGRU_CLIPS) + "
                       "(npgru_init(&c, sizeof c, NPGRU_CONTINUOUS) != NPGRU_BAD_RANGE) + (int)sizeof c / 20000; }\n")
-    for form in (PLAIN, DSP):
+    for form in (PLAIN, DSP, ROWS):
         command = ["gcc", *WARNINGS, f"-DNPGRU_FORM={form}", *flags, f"-I{student[1] / 'src'}",
                    *sorted((student[1] / "src").glob("*.c")), source, "-o", tmp_path / "main"]
         subprocess.run(list(map(str, command)), check=True)
@@ -182,7 +182,7 @@ def test_parts_can_be_left_out(flags, student, tmp_path):
 
 def test_nothing_is_called_but_memcpy_and_memset(student, tmp_path):
     sources = sorted((student[1] / "src").glob("*.c"))
-    for form in (PLAIN, DSP):
+    for form in (PLAIN, DSP, ROWS):
         flags = ["-O2", *WARNINGS, "-ffreestanding", "-fno-pic", "-fno-stack-protector", f"-DNPGRU_FORM={form}"]
         subprocess.run(["gcc", *flags, "-c", *map(str, sources)], check=True, cwd=tmp_path)
         objects = map(str, sorted(tmp_path.glob("*.o")))

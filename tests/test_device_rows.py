@@ -1,0 +1,78 @@
+"""device_rows.py: the records of cores without DSP instructions, and the M0+'s output stage of 16 bits."""
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from test_int8 import SIZES, clips, quantised, trained
+
+from npgru import int8, model
+from npgru.device_fast import attainable
+from npgru.device_layout import network_of
+from npgru.device_rows import LARGEST_SUM, layer_stream, record, rows_arrays
+from npgru.fixed_point import mbq
+
+
+@pytest.fixture(scope="module")
+def networks():
+    rng = np.random.default_rng(7)
+    return [network_of(int8.freeze(quantised(trained(config, clips(rng, 16), rng), clips(rng, 32)))) for config in SIZES]
+
+
+def of_16_bits(v, factor, info):
+    """csrc/device/kernels_rows.c, output on an M0+: v = 256 acc + offset (n,) -> (u, whether the 64-bit product is needed)."""
+    upper, factor_16 = v >> (info & 0xFF), factor >> (info >> 8 & 31)
+    t = (upper * factor_16) & 0xFFFFFFFF
+    saturated, open_ = (upper >= 2**16) | (t >> 31 != 0), (t << 9 & 0xFFFFFFFF) >= 0xFC000000
+    u = np.where(v < 0, 0, np.where(saturated, 255, t >> 23))
+    return u, (v >= 0) & ~saturated & open_
+
+
+def test_outputs_of_every_attainable_sum(networks):
+    """A channel of every layer: both output stages against the exact formula."""
+    n_open = n_all = 0
+    for layer in [layer for layers in networks[-1].by_kind.values() for layer in layers]:
+        low, high = (int(bound[0]) for bound in attainable(layer))
+        offset, factor, info = record(layer, 0, low, high)
+        bias = int(layer.stage.bias[0]) + 128 * int(layer.w[0].astype(int).sum())
+        assert info >> 31 == 0
+        a = np.arange(low, high + 1)
+        v = 256 * (a - bias) + offset
+        exact = np.clip(mbq(a, layer.stage.multiplier[0], layer.stage.shift[0]), 0, 255)
+        np.testing.assert_array_equal(np.clip((v * factor) >> 44, 0, 255), exact)
+        u, open_ = of_16_bits(v, factor, info)
+        np.testing.assert_array_equal(u[~open_], exact[~open_])
+        n_open, n_all = n_open + open_.sum(), n_all + (v >= 0).sum()
+    assert n_open < n_all / 40
+
+
+def test_a_channel_without_a_solution_has_the_exact_formula(networks, monkeypatch):
+    layer = networks[-1].conv
+    monkeypatch.setattr("npgru.device_rows.solve", lambda *_: None)
+    _, multiplier, info = record(layer, 3, 0, 1000)
+    assert multiplier == layer.stage.multiplier[3] and info >> 31 == 1 and (info >> 24 & 0x7F) - 31 == layer.stage.shift[3]
+    assert (info >> 16 & 255, info >> 8 & 255, info & 255) == (layer.stage.zero, layer.stage.low, layer.stage.high)
+
+
+def test_streams_have_whole_words_and_every_layer(networks):
+    for network in networks:
+        streams, _ = rows_arrays(network)
+        layers = [layer for layers in network.by_kind.values() for layer in layers]
+        assert set(streams) == {layer.name for layer in layers} | {"gru"}
+        if network.blocks:
+            assert all(len(streams[layer.name]) % layer.channels == 0 for layer in layers)
+        else:
+            assert set(streams.values()) == {None}
+
+
+def test_sums_that_could_run_into_the_upper_row_are_refused(networks):
+    network = networks[-1]
+    conv = replace(network.conv, w=np.full((24, LARGEST_SUM // 128 // 127 + 1, 1), 127, np.int8))
+    assert set(rows_arrays(replace(network, conv=conv))[0].values()) == {None}
+    assert layer_stream(network.conv).dtype == np.uint32
+
+
+def test_a_network_with_an_int8_state_has_fast_layers_and_the_exact_gru():
+    rng = np.random.default_rng(7)
+    integers = int8.freeze(quantised(trained(model.student(), clips(rng, 16), rng), clips(rng, 32)), 8)
+    streams, _ = rows_arrays(network_of(integers))
+    assert streams["gru"] is None and sum(stream is None for stream in streams.values()) == 1
