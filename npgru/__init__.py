@@ -69,6 +69,7 @@ The map; a module imports only modules above it:
     costs           what a network costs: parameters, multiply-adds, zeros, bytes
     emulator        C programs on an emulated Cortex-M: compile, run in QEMU, count instructions, measure sections
     export_c        IntegerModel -> a folder of C99 that stands alone, and its figures from the emulator
+    device_costs    what a network costs on a Cortex-M: instructions by layer, cycles, memory, energy; measured or estimated
     machine         the machine that a figure was measured on: its name, its peak, a process's memory
     bench_train     the speed of training: samples a second of the real loop
     bench_layers    where the time of a training step goes, layer by layer

@@ -5,10 +5,11 @@ import sys
 import warnings
 
 from . import __version__
-from .commands import audit, bench, calibrate, detect, evaluate, export, features, report, review, segments, synth, train
+from .commands import (audit, bench, calibrate, cost, detect, evaluate, export, features, report, review, segments, synth,
+                       train)
 from .commands.terminal import note
 
-COMMANDS = (train, evaluate, detect, report, export, segments, review, calibrate, features, synth, audit, bench)
+COMMANDS = (train, evaluate, detect, report, export, cost, segments, review, calibrate, features, synth, audit, bench)
 
 
 def parser() -> argparse.ArgumentParser:
