@@ -99,7 +99,7 @@ def context_bytes(integers: IntegerModel) -> int:
     n = {name: int(size[name]) for name in ("WINDOW_SAMPLES", "CLASSES", "UNITS", "STATE_BITS", "STEPS", "WINDOW_WORDS",
                                             "RING_WORDS", "POOLED_WORDS", "WORK_WORDS")}
     state = n["STATE_BITS"] // 8
-    before_sums = 40 + 2 * n["WINDOW_SAMPLES"] + 2 * n["CLASSES"] + n["UNITS"] * state
+    before_sums = 40 + 2 * n["WINDOW_SAMPLES"] + 4 * n["CLASSES"] + n["UNITS"] * state
     fields = before_sums + -before_sums % 4 + 4 * n["UNITS"] + 4 + state * n["STEPS"] * n["UNITS"]
     return fields + -fields % 4 + 4 * (n["WINDOW_WORDS"] + n["RING_WORDS"] + n["POOLED_WORDS"] + n["WORK_WORDS"])
 
