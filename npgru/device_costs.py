@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from . import emulator, export_c
+from . import export_c
 from .device_layout import network_of
 from .device_source import FORMS, body, sizes
 from .int8 import IntegerModel
@@ -22,8 +22,6 @@ from .int8 import IntegerModel
 TABLE = Path(__file__).with_name("instructions.csv")
 COLUMNS = ("core", "network", "quantity", "multiply_adds", "outputs", "value")
 MEMORY = ("context_bytes", "stack_bytes", ".text", ".rodata")
-WRAPPED = [f"-Wl,--wrap=npgru_{kernel}_{form}" for kernel in ("conv", "depthwise", "pointwise", "pool", "gru", "gru_input", "gru_step")
-           for form in ("fast", "plain")] + ["-Wl,--wrap=npgru_log_mel_frame_pairs"]
 
 # cycles an instruction, from code in memory without wait states to flash with them; MHz and microamperes a MHz at 3 V of
 # processors on the market, thrifty and fast ones: data sheets, rounded. They are assumptions: measure on your board.
@@ -49,16 +47,18 @@ def kind_of(quantity: str) -> str:
 
 
 def measured(integers: IntegerModel, core: str) -> dict[str, int]:
-    """Instructions of every layer, their total, and the bytes of MEMORY, counted in QEMU.   raises RuntimeError without it"""
+    """Instructions of every layer, their total, and the bytes of MEMORY, counted in QEMU.   raises RuntimeError without it
+
+    The front end is what a clip of samples takes more than its int8 features do.
+    """
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         export_c.write_folder(folder, export_c.folder_files(integers, ()))
-        whole = export_c.figures(folder, core)
-        sources = [emulator.CSRC / "qemu" / "layers_main.c", *sorted((folder / "src").glob("*.c"))]
-        emulator.build(core, sources, folder / "layers.elf", ("-O2", *WRAPPED), [folder / "src"])
-        found = emulator.numbers(emulator.run(core, folder / "layers.elf", folder))
-    layers = {quantity: found[quantity] for quantity in layer_sizes(integers) if quantity != "rest"}
-    return {**layers, "rest": whole["instructions"] - sum(layers.values()), "total": whole["instructions"],
+        whole, network = export_c.figures(folder, core), export_c.figures(folder, core, export_c.NETWORK_ONLY)
+        counts = [n for _, n in export_c.layer_figures(folder, core)]
+    layers = dict(zip([quantity for quantity in layer_sizes(integers) if quantity not in ("front_end", "rest")], counts))
+    return {"front_end": whole["instructions"] - network["instructions"], **layers,
+            "rest": network["instructions"] - sum(counts), "total": whole["instructions"],
             **{quantity: whole[quantity] for quantity in MEMORY}}
 
 

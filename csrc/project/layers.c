@@ -16,7 +16,8 @@ static uint64_t conv, gru_input, gru_steps, depthwise[NPGRU_BLOCKS + 1], pointwi
         count += board_instructions_since(start);               \
     }
 #define COUNTED_CONV(form) \
-    COUNTED(npgru_conv_##form, conv, (const npgru_conv *p, const npgru_half *x, uint8_t *y, int32_t slot), (p, x, y, slot))
+    COUNTED(npgru_conv_##form, conv, (const npgru_conv *p, const npgru_half *x, uint32_t *work, uint8_t *y, int32_t slot), \
+            (p, x, work, y, slot))
 #define COUNTED_DEPTHWISE(form)                                                                                          \
     COUNTED(npgru_depthwise_##form, depthwise[p - npgru_model.depthwise], (const npgru_depthwise *p, const uint32_t *x,  \
             int32_t turn, int32_t first, int32_t n, npgru_half *y), (p, x, turn, first, n, y))
