@@ -2,6 +2,7 @@
 
 The map; a module imports only modules above it:
 
+  The C kernels, and samples to features
     kernels_build   cffi builder: reads the declarations out of the headers in csrc/
     front_end       FrontEnd, the one frozen configuration of the features, and the integer tables it gives
     kernels         the compiled kernels under the names of their NumPy twins; checks arrays, turns status into errors
@@ -9,8 +10,8 @@ The map; a module imports only modules above it:
     mp3             how long an MP3 really is
     audio           sound file -> samples at a known rate, in blocks; resampling; refusals
     pcm             raw samples from a pipe -> samples at a known rate, in blocks
-    recorded_at     when a recording began, in UTC: names and metadata of AudioMoth and Wildlife Acoustics
-    detections      detections as tables: Raven, Audacity, Kaleidoscope, CSV, parquet; and back
+
+  Clips to learn from
     voices          synthetic birds and noises, one clip each
     synth           a seeded synthetic corpus as sound files: what `npgru train` learns from when it gets no folder
     feature_rows    features of many clips: an array while they are few, else a file that is read where asked for
@@ -21,6 +22,8 @@ The map; a module imports only modules above it:
     corpus          clips -> which class is the target, who is in which split
     feature_cache   a clip's features on disk, keyed by content and configuration
     dataset         clips -> features, bad files reported and skipped; seeded batches
+
+  The network in floating point, and its training
     layers          conv2d depthwise2d ... gru dense, and their quantised forms: forward and backward together
     model           the network as a list of layers: init, forward, backward over the reversed list
     loss            (logits, targets) -> (loss, dlogits)
@@ -33,6 +36,8 @@ The map; a module imports only modules above it:
     config          frozen dataclasses <-> TOML
     checkpoint      one file, no pickle: weights, optimiser state, layer list, FrontEnd
     feature_files   sound files -> arrays of features on disk
+
+  The network in integers
     fixed_point     integers times real numbers: the quantised multiplier and its roundings
     int8_params     scales -> the numbers of an integer operator: multipliers, zero points, clamps
     int8_reference  THE SPECIFICATION: every integer operator in NumPy, its formula and its rounding
@@ -40,24 +45,27 @@ The map; a module imports only modules above it:
     int8_gru        the specification of a GRU step, composed of those operators
     kernels_int8    the compiled integer operators under the names of their NumPy twins
     kernels_int8_host    a whole integer network in one call of C, many clips at a time
+    int8            a network on the integers' grids -> codes, multipliers, shifts; its forward pass in integers
+
+  The .tflite file
     tflite_writer   tensors and operators -> the bytes of a .tflite file
     tflite_reader   the bytes of a .tflite file -> tensors and operators; nothing in it is trusted
-    witnesses       other people's runtimes that execute a .tflite file, where they are installed
-    tally           how many comparisons a claim stood, the worst difference that was met, and where
-    int8            a network on the integers' grids -> codes, multipliers, shifts; its forward pass in integers
     tflite_gru      the GRU as TensorFlow Lite operators: one step, a loop of it, or copies of it
     export_tflite   IntegerModel -> the bytes of a .tflite file
-    device_layout   IntegerModel -> the layers of csrc/device: sizes of its buffers, output stages
-    device_fast     which of them run in a fast form, each proved; their weights in its order
-    device_rows     the same for two rows in a word: cores without DSP instructions
-    device_source   those layers -> the text of npgru_model.h and npgru_model.c
     import_tflite   a .tflite file of ours -> the IntegerModel that wrote it, and its metadata
+    witnesses       other people's runtimes that execute a .tflite file, where they are installed
+
+  The recipe
     evaluate        a trained model on clips -> scores
     train           the loop, once: epochs, validation, the epoch to keep
     compress        layer list -> layer list: pruning, folding of batch-norm, fake quantisation
     stages          the paper's stages: the configuration of each, and what it brings to the loop
     recipe          a run: the stages one after the other in one folder; resumes where it stopped
     detector        a run folder, a checkpoint or a .tflite file -> what scores clips
+
+  In the field
+    recorded_at     when a recording began, in UTC: names and metadata of AudioMoth and Wildlife Acoustics
+    detections      detections as tables: Raven, Audacity, Kaleidoscope, CSV, parquet; and back
     detect          a recording of any length -> a score for each window -> detections, in blocks
     journal         what is finished of an archive: a line a recording
     workers         one function of many things: here, in processes, on a dask cluster; each result once
@@ -66,22 +74,33 @@ The map; a module imports only modules above it:
     segments        detections -> the ones to listen to, each cut out of its recording
     review          detections -> one HTML page to accept or reject them, which saves the decisions
     calibration     decisions -> the threshold for a wanted precision, its interval, and probabilities
+
+  On a device
+    device_layout   IntegerModel -> the layers of csrc/device: sizes of its buffers, output stages
+    device_fast     which of them run in a fast form, each proved; their weights in its order
+    device_rows     the same for two rows in a word: cores without DSP instructions
+    device_source   those layers -> the text of npgru_model.h and npgru_model.c
     costs           what a network costs: parameters, multiply-adds, zeros, bytes
     emulator        C programs on an emulated Cortex-M: compile, run in QEMU, count instructions, measure sections
     export_c        IntegerModel -> a folder of C99 that stands alone, and its figures from the emulator
     device_costs    what a network costs on a Cortex-M: instructions by layer, cycles, memory, energy; measured or estimated
+
+  What can be shown
     machine         the machine that a figure was measured on: its name, its peak, a process's memory
+    figures         arrays and words -> matplotlib figures, the same bytes every time
     bench_train     the speed of training: samples a second of the real loop
     bench_layers    where the time of a training step goes, layer by layer
     bench_int8      the speed of the integer network: microseconds a clip, beside other runtimes
+    bench_scale     cost against work: time a clip and memory for more and more clips
+    tally           how many comparisons a claim stood, the worst difference that was met, and where
     audit_operators    random and extreme cases of every integer operator, against C and the runtimes
     audit_network   a whole network in a runtime: every tensor, every form, against int8.run
     audit_layers    gradients against central differences; the training kernels in C against NumPy in float64
     audit           claims, each with its witness -> the rows of a table
-    figures         arrays and words -> matplotlib figures, the same bytes every time
-    bench_scale     cost against work: time a clip and memory for more and more clips
     evidence        a run and its clips -> every stage scored, the hardest clips, the curves
     report          evidence and figures -> report.html
+
+  The command line
     commands        one module a command: its arguments, and the call of what does the work; no maths
     cli             the command line: all commands, their errors and exit codes
 
