@@ -79,6 +79,7 @@ The map; a module imports only modules above it:
     device_layout   IntegerModel -> the layers of csrc/device: sizes of its buffers, output stages
     device_fast     which of them run in a fast form, each proved; their weights in its order
     device_rows     the same for two rows in a word: cores without DSP instructions
+    device_helium   the same for the vectors of a Cortex-M55: bytes, 16 at a time
     device_source   those layers -> the text of npgru_model.h and npgru_model.c
     costs           what a network costs: parameters, multiply-adds, zeros, bytes
     emulator        C programs on an emulated Cortex-M: compile, run in QEMU, count instructions, measure sections

@@ -21,6 +21,7 @@ from .int8 import IntegerModel
 
 TABLE = Path(__file__).with_name("instructions.csv")
 COLUMNS = ("core", "network", "quantity", "multiply_adds", "outputs", "value")
+FORM_OF = {"m0plus": "ROWS", "m3": "ROWS", "m55": "HELIUM"}                               # else DSP: csrc/device/form.h
 MEMORY = ("context_bytes", "stack_bytes", ".text", ".rodata")
 
 # cycles an instruction, from code in memory without wait states to flash with them; MHz and microamperes a MHz at 3 V of
@@ -148,7 +149,7 @@ def constant_bytes(integers: IntegerModel, core: str) -> int:
 def array_bytes(integers: IntegerModel, core: str) -> int:
     """Weights and output stages as the core's kernels take them."""
     network = network_of(integers)
-    streams, _ = FORMS["ROWS" if core in ("m0plus", "m3") else "DSP"](network)
+    streams, _ = FORMS[FORM_OF.get(core, "DSP")](network)
     return sum(array.nbytes for array in body(network, streams, 0)[1].values())
 
 

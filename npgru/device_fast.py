@@ -136,8 +136,8 @@ def is_fast(layer: Convolution, kind: str, pool: int) -> bool:
     return kind != "POOL" or pool == 4 and layer.columns % 4 == 0 and layer.channels % 2 == 0
 
 
-def gru_arrays(network: Network) -> tuple | None:
-    """Streams of the products with x and with h, and the macros of the rest; None where a bound does not hold.
+def gru_numbers(network: Network) -> tuple | None:
+    """Of the products with x and with h: weights, biases for inputs u, R; None where a bound does not hold.
 
     MBQ64 is SMMULR(acc, R), R = r 2^(17 + s) with the upper half r of q, for s in −17..−1 and an int32 acc.
     """
@@ -159,7 +159,13 @@ def gru_arrays(network: Network) -> tuple | None:
     bounds = 255 * 256 * w_sums, np.abs(bx) + 255 * w_sums, np.abs(op.arrays["bh"]) + 32768 * u_sums
     if max(int(bound.max()) for bound in bounds) > MAX_ACC:
         return None
-    return gru_input_stream(w, bx, R[0]), gru_state_stream(u, op.arrays["bh"], R[1])
+    return (w, bx, R[0]), (u, op.arrays["bh"], R[1])
+
+
+def gru_arrays(network: Network) -> tuple | None:
+    """Streams of the products with x and with h; None where a bound does not hold."""
+    numbers = gru_numbers(network)
+    return None if numbers is None else (gru_input_stream(*numbers[0]), gru_state_stream(*numbers[1]))
 
 
 def gru_input_stream(w, bias, R) -> np.ndarray:
@@ -184,13 +190,10 @@ def gru_state_stream(u, bias, R) -> np.ndarray:
 STREAMS = {"CONV": conv_stream, "DEPTHWISE": depthwise_stream, "POINTWISE": pointwise_stream, "POOL": pointwise_stream}
 
 
-def fast_arrays(network: Network, form: str) -> tuple[dict, dict]:
-    """{layer's name: its stream, or None for the exact form; "gru": both of its}; and {kind: N of (1)}."""
-    kinds = network.by_kind
-    streams, shifts = {layer.name: None for layers in kinds.values() for layer in layers} | {"gru": None}, {}
-    if form == "PLAIN":
-        return streams, shifts
-    for kind, layers in kinds.items():
+def proved(network: Network) -> tuple[dict, dict]:
+    """{layer's name: its solutions, or None: sizes that the DSP kernels do not know, or no proof}; {kind: N of (1)}."""
+    solved, shifts = {}, {}
+    for kind, layers in network.by_kind.items():
         known = [layer for layer in layers if is_fast(layer, kind, network.pool)]
         found = {N: [solutions(layer, N) for layer in known] for N in SHIFTS[:1]}
         shifts[kind] = SHIFTS[0]
@@ -200,8 +203,21 @@ def fast_arrays(network: Network, form: str) -> tuple[dict, dict]:
                 shifts[kind] = N
             if all(s is not None for s in found[N]):
                 break
-        for layer, solution in zip(known, found[shifts[kind]]):
-            more = () if kind == "DEPTHWISE" else (network.inputs(kind, layer),)
-            streams[layer.name] = None if solution is None else STREAMS[kind](layer, solution, *more)
-    streams["gru"] = gru_arrays(network)
-    return streams, shifts
+        solved |= dict.fromkeys(layer.name for layer in layers) | dict(zip((layer.name for layer in known), found[shifts[kind]]))
+    return solved, shifts
+
+
+def dsp_stream(network: Network, kind: str, layer: Convolution, found) -> np.ndarray | None:
+    """The DSP kernels' weights and output stage of a layer; found: of `proved`."""
+    more = () if kind == "DEPTHWISE" else (network.inputs(kind, layer),)
+    return None if found is None else STREAMS[kind](layer, found, *more)
+
+
+def fast_arrays(network: Network, form: str) -> tuple[dict, dict]:
+    """{layer's name: its stream, or None for the exact form; "gru": both of its}; and {kind: N of (1)}."""
+    kinds = network.by_kind
+    if form == "PLAIN":
+        return {layer.name: None for layers in kinds.values() for layer in layers} | {"gru": None}, {}
+    solved, shifts = proved(network)
+    streams = {layer.name: dsp_stream(network, kind, layer, solved[layer.name]) for kind, layers in kinds.items() for layer in layers}
+    return streams | {"gru": gru_arrays(network)}, shifts

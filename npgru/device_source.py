@@ -7,6 +7,7 @@ from textwrap import fill
 import numpy as np
 
 from .device_fast import fast_arrays
+from .device_helium import helium_arrays, helium_macros, helium_work_words
 from .device_layout import GROUP, Network, clip_shape, up_to_multiple
 from .device_rows import rows_arrays
 from .front_end import tables
@@ -15,7 +16,8 @@ from .int8_params import mean_of_sum
 
 C_TYPES = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t", "uint16": "uint16_t",
            "uint32": "uint32_t"}
-FORMS = {"DSP": partial(fast_arrays, form="DSP"), "ROWS": rows_arrays, "PLAIN": partial(fast_arrays, form="PLAIN")}
+FORMS = {"DSP": partial(fast_arrays, form="DSP"), "ROWS": rows_arrays, "HELIUM": helium_arrays,
+         "PLAIN": partial(fast_arrays, form="PLAIN")}
 TABLES = ("window", "twiddles", "segments", "weights", "unweights", "log_table")
 
 
@@ -151,7 +153,7 @@ def rings_source(network: Network) -> str:
     return f"const int32_t npgru_ring_start[NPGRU_RINGS + 1] = {{ {', '.join(map(str, starts))} }};\n"
 
 
-def form_macros(network: Network, streams: dict, shifts: dict) -> str:
+def form_macros(network: Network, form: str, streams: dict, shifts: dict) -> str:
     """Which kernels a form needs: NPGRU_FAST_<kind>, NPGRU_PLAIN_<kind>; and what its fast ones have as constants."""
     names = {kind: [layer.name for layer in layers] for kind, layers in network.by_kind.items()} | {"GRU": ["gru"]}
     lines = []
@@ -163,6 +165,8 @@ def form_macros(network: Network, streams: dict, shifts: dict) -> str:
     lines += [f"#define NPGRU_SHIFT_{kind} {shift}" for kind, shift in shifts.items()]
     terms = [network.conv.w[0].size, *(pointwise.w.shape[1] for _, pointwise in network.blocks)]
     lines.append(f"#define NPGRU_MAX_TERMS_ROWS {up_to_multiple(max(terms), 8)}")
+    if form == "HELIUM":
+        lines += [f"#define NPGRU_{name} {value}" for name, value in helium_macros(network).items()]
     if streams["gru"] is not None:
         lines += [f"#define NPGRU_GRU_{field.name.upper()} {struct(getattr(network.gru.record, field.name))}"
                   for field in fields(network.gru.record) if field.name not in ("input", "state")]
@@ -185,7 +189,7 @@ def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
     rows = up_to_multiple(3 * H, 4)
     gru_words = max(-(-(scratch + D) // 4), (3 * rows + up_to_multiple(H, 4)) // 2)          # the exact form's, the fast one's
     pairs = [GROUP // 4 * network.pair_words(k) for k in range(len(network.blocks))]
-    work = max([gru_words, *pairs, *rows_work_words(network)])
+    work = max([gru_words, *pairs, *rows_work_words(network), *helium_work_words(network)])
     features, logits = integers.operators[0], network.dense[-1].y
     slack = network.conv.ring_columns - network.conv.columns + 1        # columns that the fast kernel computes for nothing
     window = slack + network.conv.sizes["window_columns"] * network.inputs("CONV", network.conv) // 2
@@ -222,7 +226,7 @@ def model_files(integers: IntegerModel, network: Network, about: str) -> dict[st
     for k, (form, arrays) in enumerate(FORMS.items()):
         condition = "#else" if form == "PLAIN" else f"#{'el' if k else ''}if NPGRU_FORM == NPGRU_{form}"
         streams, shifts = arrays(network)
-        header += ["", condition, form_macros(network, streams, shifts)]
+        header += ["", condition, form_macros(network, form, streams, shifts)]
         source += [condition, "", body(network, streams, magic)[0]]
     return {"npgru_model.h": "\n".join([*header, "#endif", "", "#endif", ""]),
             "npgru_model.c": "\n".join([*source, "#endif", ""])}

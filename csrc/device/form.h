@@ -4,11 +4,14 @@
 #define NPGRU_FORM_H
 
 #define NPGRU_PLAIN 0
-#define NPGRU_DSP 1         /* Cortex-M4, M7, M33, M55 */
+#define NPGRU_DSP 1         /* Cortex-M4, M7, M33 */
 #define NPGRU_ROWS 2        /* Cortex-M0+, M3: two rows in a word */
+#define NPGRU_HELIUM 3      /* Cortex-M55: vectors; layers they do not fit are of the DSP form */
 
 #ifndef NPGRU_FORM
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#if defined(__ARM_FEATURE_MVE) && defined(__GNUC__)
+#define NPGRU_FORM NPGRU_HELIUM
+#elif defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 #define NPGRU_FORM NPGRU_DSP
 #elif defined(__ARM_ARCH_ISA_THUMB) && defined(__GNUC__)
 #define NPGRU_FORM NPGRU_ROWS

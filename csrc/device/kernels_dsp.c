@@ -4,9 +4,9 @@
 #include "cortex_m.h"
 #include "layers.h"
 
-#if NPGRU_FORM == NPGRU_DSP
+#if NPGRU_FORM == NPGRU_DSP || NPGRU_FORM == NPGRU_HELIUM
 
-#if NPGRU_FAST_CONV
+#if NPGRU_FAST_CONV && !NPGRU_HELIUM_CONV
 CM_USAT8_OF_SHIFTED(conv_saturated, NPGRU_SHIFT_CONV)
 static inline uint8_t conv_u(int32_t a, uint32_t q) { return (uint8_t)conv_saturated(cm_smmul(a, (int32_t)q)); }
 
@@ -63,7 +63,7 @@ CM_HOT void npgru_conv_fast(const npgru_conv *p, const npgru_half *window, uint3
 }
 #endif
 
-#if NPGRU_FAST_DEPTHWISE
+#if NPGRU_FAST_DEPTHWISE && !NPGRU_HELIUM_BLOCKS
 CM_USAT8_OF_SHIFTED(depthwise_saturated, NPGRU_SHIFT_DEPTHWISE)
 static inline npgru_half depthwise_u(int32_t a, uint32_t q) { return (npgru_half)depthwise_saturated(cm_smmul(a, (int32_t)q)); }
 
@@ -157,7 +157,7 @@ CM_HOT void npgru_depthwise_fast(const npgru_depthwise *p, const uint32_t *ring,
 }
 #endif
 
-#if NPGRU_FAST_POINTWISE || NPGRU_FAST_POOL
+#if (NPGRU_FAST_POINTWISE || NPGRU_FAST_POOL) && !NPGRU_HELIUM_BLOCKS
 /* 4 columns x 2 channels over all inputs: a of the first channel, b = 256 a_second + a_first + its bias. */
 #define PAIR(k)                                                                  \
     do {                                                                         \
@@ -197,7 +197,7 @@ CM_HOT void npgru_depthwise_fast(const npgru_depthwise *p, const uint32_t *ring,
 #define SECOND(a, b) cm_add_wrapping(b, -(a))
 #endif
 
-#if NPGRU_FAST_POINTWISE && NPGRU_BLOCKS > 1
+#if NPGRU_FAST_POINTWISE && NPGRU_BLOCKS > 1 && !NPGRU_HELIUM_BLOCKS
 CM_USAT8_OF_SHIFTED(pointwise_saturated, NPGRU_SHIFT_POINTWISE)
 static inline uint8_t pointwise_u(int32_t a, uint32_t q) { return (uint8_t)pointwise_saturated(cm_smmul(a, (int32_t)q)); }
 
@@ -227,7 +227,7 @@ void npgru_pointwise_fast(const npgru_pointwise *p, const npgru_half *pairs, int
 }
 #endif
 
-#if NPGRU_FAST_POOL && NPGRU_BLOCKS > 0
+#if NPGRU_FAST_POOL && NPGRU_BLOCKS > 0 && !NPGRU_HELIUM_BLOCKS
 CM_USAT8_OF_SHIFTED(pool_saturated, NPGRU_SHIFT_POOL)
 static inline uint32_t pool_u(int32_t a, uint32_t q) { return (uint32_t)pool_saturated(cm_smmul(a, (int32_t)q)); }
 static inline int32_t larger(int32_t a, int32_t b) { return a > b ? a : b; }

@@ -134,6 +134,8 @@ void npgru_gru_plain(const npgru_gru *p, const npgru_half *pooled, int32_t row, 
 #if NPGRU_FORM == NPGRU_ROWS && NPGRU_FAST_POOL
         const uint32_t X = ((const npgru_word *)pooled)[d];
         x[d] = (int8_t)(row ? upper_of(X) : lower_of(X));
+#elif NPGRU_HELIUM_BLOCKS
+        x[d] = ((const int8_t *)pooled)[row * ((p->in_features + 15) & ~15) + d];
 #else
         x[d] = (int8_t)(pooled[(d >> 1) * 4 + row * 2 + (d & 1)] - 128);
 #endif

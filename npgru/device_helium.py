@@ -1,0 +1,94 @@
+"""The layers of device_layout.py -> the streams of csrc/device/kernels_helium.c, for the vectors of a Cortex-M55.
+
+Weights are bytes, 16 to a vector, zeros behind. The kernels sum codes, u − 128: 128 times the sum of the weights is in the
+bias. The output stage is (1) of device_fast.py, proved there. Layers whose sizes do not fit keep the DSP form: the
+convolution, all blocks together, and the GRU's product with its input, which reads what the last block leaves.
+"""
+import numpy as np
+
+from .device_fast import dsp_stream, gru_arrays, gru_numbers, padded, proved, words
+from .device_layout import GROUP, Convolution, Network, up_to_multiple
+
+VECTOR = 16                         # bytes
+IN_REGISTERS = 3                    # vectors of a row of weights
+
+
+def as_words(w) -> np.ndarray:
+    """Bytes in a whole number of words -> uint32."""
+    return np.ascontiguousarray(w.astype(np.int8)).ravel().view("<u4")
+
+
+def pairs_of_rows(w, numbers, N: int) -> np.ndarray:
+    """w (n, D), its numbers (n, 2), n up to N, which is even: for every 2 rows their weights, the first numbers of both, the second."""
+    w, numbers = padded(w, N, up_to_multiple(w.shape[1], VECTOR)), padded(numbers, N, 2)
+    return np.concatenate([part for n in range(0, N, 2) for part in (as_words(w[n:n + 2]), words(numbers[n:n + 2].T.ravel()))])
+
+
+def taps(layer: Convolution) -> np.ndarray:
+    """Weights (N, D) in the order of the inputs: those of the convolution column by column."""
+    return (layer.w.transpose(0, 2, 1) if layer.kind == "conv2d" else layer.w).reshape(layer.channels, -1)
+
+
+def offsets_for_codes(layer: Convolution, found) -> np.ndarray:
+    """256 b + d of (1) for inputs u − 128, (N,)."""
+    return found[:, 1] + 256 * 128 * layer.w.reshape(layer.channels, -1).astype(np.int64).sum(axis=1)
+
+
+def product_stream(layer: Convolution, found) -> np.ndarray:
+    """The convolution, and pointwise layers: (256 b + d, Q) of every channel as its numbers."""
+    numbers = np.stack([offsets_for_codes(layer, found), found[:, 0]], axis=1)
+    return pairs_of_rows(taps(layer), numbers, up_to_multiple(layer.channels, 2))
+
+
+def depthwise_stream(layer: Convolution, found) -> np.ndarray:
+    """For every channel: a word of 0; a word a column, rows 0, 1, 2 and 0 in its bytes; 0; 256 b + d; Q."""
+    columns = as_words(padded(layer.w.transpose(0, 2, 1), layer.channels, 5, 4)[:, [4, 0, 1, 2, 4]]).reshape(-1, 5)
+    return np.concatenate([columns, words(offsets_for_codes(layer, found))[:, None], words(found[:, :1])], axis=1).ravel()
+
+
+def gru_streams(network: Network) -> tuple | None:
+    """The input's product on codes; the state's as the DSP form takes it."""
+    numbers = gru_numbers(network)
+    if numbers is None:
+        return None
+    w, bias, R = numbers[0]
+    both = np.stack([bias + 128 * w.sum(axis=1), R], axis=1)
+    return pairs_of_rows(w, both, up_to_multiple(len(w), 4)), gru_arrays(network)[1]
+
+
+def fits(network: Network, solved: dict) -> tuple[bool, bool]:
+    """Whether the convolution, and all blocks, are of this form."""
+    blocks = [layer for block in network.blocks for layer in block]
+    conv = solved[network.conv.name] is not None and network.conv.columns % 4 == 0
+    return conv, bool(blocks) and all(solved[layer.name] is not None and layer.columns % 4 == 0 for layer in blocks)
+
+
+def helium_arrays(network: Network) -> tuple[dict, dict]:
+    """As device_fast.fast_arrays."""
+    solved, shifts = proved(network)
+    conv, blocks = fits(network, solved)
+    streams = {}
+    for kind, layers in network.by_kind.items():
+        for layer in layers:
+            if not (conv if kind == "CONV" else blocks):
+                streams[layer.name] = dsp_stream(network, kind, layer, solved[layer.name])
+            else:
+                streams[layer.name] = (depthwise_stream if kind == "DEPTHWISE" else product_stream)(layer, solved[layer.name])
+    return streams | {"gru": gru_streams(network) if blocks else gru_arrays(network)}, shifts
+
+
+def helium_macros(network: Network) -> dict[str, int]:
+    """Which layers are of this form; and the vectors of a row of weights of a kind's layers, 0 if they differ or are many."""
+    conv, blocks = fits(network, proved(network)[0])
+    macros = {"HELIUM_CONV": int(conv), "HELIUM_BLOCKS": int(blocks), "HELIUM_GRU": int(blocks and gru_numbers(network) is not None)}
+    for kind in ("CONV", "POINTWISE", "POOL"):
+        vectors = {-(-layer.w[0].size // VECTOR) for layer in network.by_kind[kind]}
+        macros[f"VECTORS_{kind}"] = vectors.pop() if len(vectors) == 1 and max(vectors) <= IN_REGISTERS else 0
+    return macros
+
+
+def helium_work_words(network: Network) -> list[int]:
+    """Words of work that the kernels need: the convolution's window as bytes, and the pairs of each block."""
+    sizes = network.conv.sizes
+    window = sizes["kernel_rows"] * up_to_multiple(sizes["window_columns"], 8) + 2 * VECTOR
+    return [window // 4 + 1, *(2 * GROUP * up_to_multiple(depthwise.channels, VECTOR) // 4 for depthwise, _ in network.blocks)]

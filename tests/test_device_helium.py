@@ -1,0 +1,55 @@
+"""device_helium.py: bytes of weights in vectors, numbers for codes; the student has every layer in this form."""
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent / "firmware"))
+from seeded_student import seeded_student  # noqa: E402
+
+from npgru.device_fast import proved  # noqa: E402
+from npgru.device_helium import depthwise_stream, helium_arrays, helium_macros, pairs_of_rows, product_stream  # noqa: E402
+from npgru.device_layout import network_of  # noqa: E402
+
+
+@pytest.fixture(scope="module")
+def network():
+    return network_of(seeded_student())
+
+
+def test_rows_of_weights_come_in_pairs_with_their_numbers_behind(rng):
+    w, numbers = rng.integers(-128, 128, (3, 20)), rng.integers(-2**31, 2**31, (3, 2))
+    stream = pairs_of_rows(w, numbers, 4).reshape(2, 2 * 8 + 4)
+    found = stream[:, :16].copy().view(np.int8).reshape(4, 32)
+    np.testing.assert_array_equal(found[:3, :20], w)
+    assert not found[3].any() and not found[:, 20:].any()
+    np.testing.assert_array_equal(stream[1, 16:].astype(np.int32), [numbers[2, 0], 0, numbers[2, 1], 0])
+
+
+def test_the_bias_takes_what_codes_leave_out(network, rng):
+    """256 a + d is the same of u and of u - 128."""
+    layer = network.blocks[0][1]
+    found = proved(network)[0][layer.name]
+    stream = product_stream(layer, found).reshape(layer.channels // 2, -1)
+    u = rng.integers(0, 256, layer.w.shape[1])
+    of_u = 256 * layer.w.astype(np.int64) @ u + found[:, 1]
+    of_codes = 256 * layer.w.astype(np.int64) @ (u - 128) + stream[:, -4:-2].ravel().astype(np.int32)
+    np.testing.assert_array_equal(of_codes.astype(np.int32), of_u.astype(np.int32))
+
+
+def test_columns_of_a_depthwise_layer_lie_between_zeros(network):
+    layer = network.blocks[0][0]
+    columns = depthwise_stream(layer, proved(network)[0][layer.name]).reshape(-1, 7)[:, :5].copy().view(np.int8).reshape(-1, 5, 4)
+    np.testing.assert_array_equal(columns[:, 1:4, :3], layer.w.transpose(0, 2, 1))
+    assert not columns[:, [0, 4]].any() and not columns[..., 3].any()
+
+
+def test_sizes_that_do_not_fit_keep_the_dsp_form(network):
+    macros = helium_macros(network)
+    assert [macros[f"HELIUM_{kind}"] for kind in ("CONV", "BLOCKS", "GRU")] == [1, 1, 1]
+    assert [macros[f"VECTORS_{kind}"] for kind in ("CONV", "POINTWISE", "POOL")] == [3, 2, 3]
+    without = replace(network, blocks=[])
+    assert helium_macros(without)["HELIUM_BLOCKS"] == helium_macros(without)["HELIUM_GRU"] == 0
+    assert helium_arrays(without)[0]["gru"] is not None
