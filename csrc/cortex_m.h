@@ -8,10 +8,17 @@
 
 #include <stdint.h>
 
+/* Built-ins and assembly are those of GCC and Clang; any other compiler takes the C. */
+#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP && defined(__GNUC__)
+#define CM_HAS_DSP 1
+#else
+#define CM_HAS_DSP 0
+#endif
+
 /* A function whose loops fill the registers: kept apart from its callers, and without GCC's scheduling before it allocates
    registers, which costs up to a third of the instructions where there are two-in-one products; nor shall it compute again,
    from the number of turns, what a loop leaves in a register, or move loads apart that are one LDRD. */
-#if defined(__ARM_FEATURE_DSP) && defined(__GNUC__) && !defined(__clang__)
+#if CM_HAS_DSP && !defined(__clang__)
 #define CM_HOT __attribute__((noinline, optimize("O3", "no-schedule-insns", "no-tree-scev-cprop", "no-tree-ter")))
 #elif defined(__ARM_ARCH) && defined(__GNUC__) && !defined(__clang__)
 #define CM_HOT __attribute__((noinline, optimize("O3")))
@@ -51,7 +58,7 @@ static inline int32_t cm_saturated(int64_t x)
     return x < INT32_MIN ? INT32_MIN : x > INT32_MAX ? INT32_MAX : (int32_t)x;
 }
 
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#if CM_HAS_DSP
 #include <arm_acle.h>
 
 static inline uint32_t cm_pair(int32_t low, int32_t high)
@@ -62,7 +69,12 @@ static inline uint32_t cm_pair(int32_t low, int32_t high)
 }
 
 static inline uint32_t cm_sxtb16(uint32_t x) { return (uint32_t)__sxtb16((int8x4_t)x); }
-static inline uint32_t cm_uxtb16(uint32_t x) { return (uint32_t)__uxtb16((uint8x4_t)x); }
+static inline uint32_t cm_uxtb16(uint32_t x)               /* the intrinsic's argument is signed for Clang, unsigned for GCC */
+{
+    uint32_t y;
+    __asm__("uxtb16 %0, %1" : "=r"(y) : "r"(x));
+    return y;
+}
 
 #define CM_EXTEND_ROTATED(name, instruction, bits)                                      \
     static inline uint32_t name(uint32_t x)                                             \
@@ -213,7 +225,7 @@ static inline int32_t cm_smmulr(int32_t a, int32_t b)                          /
 /* x[0] and x[1] as a pair, at any even address: one load where the core can. */
 static inline uint32_t cm_load_pair(const int16_t *x)
 {
-#if defined(__ARM_FEATURE_UNALIGNED) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+#if defined(__GNUC__) && defined(__ARM_FEATURE_UNALIGNED) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     uint32_t y;
     __builtin_memcpy(&y, x, sizeof y);
     return y;
@@ -235,7 +247,7 @@ static inline int32_t cm_clz(uint32_t x)                                       /
 
 static inline uint32_t cm_rbit(uint32_t x)                                     /* the 32 bits in reverse order */
 {
-#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB >= 2
+#if defined(__GNUC__) && defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB >= 2
     __asm__("rbit %0, %1" : "=r"(x) : "r"(x));
     return x;
 #else
@@ -253,7 +265,7 @@ CM_EXTEND_ROTATED(cm_uxtb16_16, "uxtb16", 16)           /* bytes 2 and 0 */
 CM_EXTEND_ROTATED(cm_uxtb16_24, "uxtb16", 24)           /* bytes 3 and 1 */
 
 /* SSAT to 1..32 bits, USAT to 0..31: macros, because the instruction holds the number of bits. */
-#if defined(__ARM_FEATURE_SAT) && __ARM_FEATURE_SAT            /* the built-ins: GCC's __ssat fails -Wsign-conversion */
+#if defined(__GNUC__) && defined(__ARM_FEATURE_SAT) && __ARM_FEATURE_SAT        /* the built-ins: GCC's __ssat fails -Wsign-conversion */
 #define CM_SSAT(x, bits) ((int32_t)__builtin_arm_ssat((x), (bits)))
 #define CM_USAT(x, bits) ((int32_t)__builtin_arm_usat((x), (bits)))
 #else
@@ -264,7 +276,7 @@ CM_EXTEND_ROTATED(cm_uxtb16_24, "uxtb16", 24)           /* bytes 3 and 1 */
 /* name(x) = USAT(x >> right, 8), in one instruction. right: a constant, or a macro of one. */
 #define CM_TEXT_OF(x) #x
 #define CM_TEXT(x) CM_TEXT_OF(x)
-#if defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
+#if CM_HAS_DSP
 #define CM_USAT8_OF_SHIFTED(name, right)                                                \
     static inline int32_t name(int32_t x)                                               \
     {                                                                                   \

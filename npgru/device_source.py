@@ -165,8 +165,7 @@ def form_macros(network: Network, form: str, streams: dict, shifts: dict) -> str
     lines += [f"#define NPGRU_SHIFT_{kind} {shift}" for kind, shift in shifts.items()]
     terms = [network.conv.w[0].size, *(pointwise.w.shape[1] for _, pointwise in network.blocks)]
     lines.append(f"#define NPGRU_MAX_TERMS_ROWS {up_to_multiple(max(terms), 8)}")
-    if form == "HELIUM":
-        lines += [f"#define NPGRU_{name} {value}" for name, value in helium_macros(network).items()]
+    lines += [f"#define NPGRU_{name} {value if form == 'HELIUM' else 0}" for name, value in helium_macros(network).items()]
     if streams["gru"] is not None:
         lines += [f"#define NPGRU_GRU_{field.name.upper()} {struct(getattr(network.gru.record, field.name))}"
                   for field in fields(network.gru.record) if field.name not in ("input", "state")]

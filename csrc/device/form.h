@@ -8,6 +8,10 @@
 #define NPGRU_ROWS 2        /* Cortex-M0+, M3: two rows in a word */
 #define NPGRU_HELIUM 3      /* Cortex-M55: vectors; layers they do not fit are of the DSP form */
 
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "npgru: words hold bytes and halfwords in little-endian order; this compiler's machine is of another"
+#endif
+
 #ifndef NPGRU_FORM
 #if defined(__ARM_FEATURE_MVE) && defined(__GNUC__)
 #define NPGRU_FORM NPGRU_HELIUM

@@ -31,7 +31,7 @@ static inline int32_t up_to_4(int32_t n) { return (n + 3) & ~3; }
 
 CM_HOT void npgru_gru_input_fast(const npgru_gru *p, const npgru_half *pooled, int16_t *gx)
 {
-    const npgru_word *in = (const npgru_word *)pooled, *end = in + ((p->in_features + 15) & ~15);
+    const npgru_word *in = (const npgru_word *)(const void *)pooled, *end = in + ((p->in_features + 15) & ~15);
     const int32_t next = up_to_4(3 * p->units);
     const uint32_t *s = p->fast_w;
     for (int32_t n = next; n > 0; n -= 4, gx += 4) {
@@ -90,7 +90,7 @@ CM_HOT void npgru_gru_step_fast(const npgru_gru *p, const int16_t *gx, int16_t *
         words[i] = (int16_t)(i < H ? h[i] : 0);
         NPGRU_BARRIER();
     }
-    state_products(p, (const npgru_word *)words, gh);
+    state_products(p, (const npgru_word *)(const void *)words, gh);
     npgru_gru_cell(H, gx, gh, h);
 }
 #endif

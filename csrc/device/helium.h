@@ -4,7 +4,11 @@
 
 #include <arm_mve.h>
 
+#if defined(__clang__)
+#define CM_HELIUM __attribute__((noinline))
+#else
 #define CM_HELIUM __attribute__((noinline, optimize("O2", "no-schedule-insns")))
+#endif
 #define ALWAYS static inline __attribute__((always_inline))
 
 static inline int32_t up_to_16(int32_t n) { return (n + 15) & ~15; }

@@ -43,7 +43,7 @@ CM_HOT void npgru_conv_fast(const npgru_conv *p, const npgru_half *window, uint3
     (void)work;
     const int32_t next = 4 * p->ring_columns;
     for (int32_t m = 0; m < p->columns; m += 4) {
-        const npgru_word *in = (const npgru_word *)window + m, *end = in + p->kernel_rows * NPGRU_CONV_ROW_WORDS;
+        const npgru_word *in = (const npgru_word *)(const void *)window + m, *end = in + p->kernel_rows * NPGRU_CONV_ROW_WORDS;
         const uint32_t *s = p->fast;
         uint8_t *y = ring + 4 * m + slot;
         for (int32_t n = p->channels; n > 0; n -= 2, y += 2 * next) {
@@ -222,7 +222,7 @@ void npgru_pointwise_fast(const npgru_pointwise *p, const npgru_half *pairs, int
     for (int32_t m = 0; m < n; m += 4)
         for (int32_t row = 0; row < 2; row++)
             if (rows >> row & 1)
-                pointwise_columns(p, (const npgru_word *)pairs + m / 4 * p->pair_words + 4 * row,
+                pointwise_columns(p, (const npgru_word *)(const void *)pairs + m / 4 * p->pair_words + 4 * row,
                                   ring + 4 * (first + m) + NPGRU_NEW_ROWS(turn) + row);
 }
 #endif
@@ -251,8 +251,8 @@ void npgru_pool_fast(const npgru_pointwise *p, const npgru_half *pairs, int32_t 
     for (int32_t m = 0; m < n; m += 4)
         for (int32_t row = 0; row < 2; row++)
             if (rows >> row & 1)
-                pool_columns(p, (const npgru_word *)pairs + m / 4 * p->pair_words + 4 * row,
-                             (npgru_word *)pooled + (first + m) / 4 * p->channels + row);
+                pool_columns(p, (const npgru_word *)(const void *)pairs + m / 4 * p->pair_words + 4 * row,
+                             (npgru_word *)(void *)pooled + (first + m) / 4 * p->channels + row);
 }
 #endif
 #endif

@@ -5,10 +5,14 @@
 #include "rows.h"
 #endif
 
+#define PLAIN_BLOCKS (NPGRU_BLOCKS > 0 && (NPGRU_PLAIN_DEPTHWISE || NPGRU_PLAIN_POINTWISE || NPGRU_PLAIN_POOL))
+
+#if NPGRU_PLAIN_CONV || PLAIN_BLOCKS
 static inline int32_t output(const npgru_stage *s, int32_t acc, int32_t n)
 {
     return cm_clamp(cm_qadd(cm_mbq(acc + s->bias[n], s->multiplier[n], s->shift[n]), s->zero), s->low, s->high);
 }
+#endif
 
 #if NPGRU_PLAIN_CONV
 void npgru_conv_plain(const npgru_conv *p, const npgru_half *window, uint32_t *work, uint8_t *ring, int32_t slot)
@@ -28,7 +32,7 @@ void npgru_conv_plain(const npgru_conv *p, const npgru_half *window, uint32_t *w
 }
 #endif
 
-#if NPGRU_BLOCKS > 0
+#if PLAIN_BLOCKS
 /* Halfword of channel c, row, column (of the group) in a buffer of pairs. */
 static inline int32_t place(int32_t pair_words, int32_t c, int32_t row, int32_t column)
 {
@@ -132,7 +136,7 @@ void npgru_gru_plain(const npgru_gru *p, const npgru_half *pooled, int32_t row, 
     int8_t *x = (int8_t *)scratch + NPGRU_GRU_SCRATCH_BYTES;
     for (int32_t d = 0; d < p->in_features; d++) {
 #if NPGRU_FORM == NPGRU_ROWS && NPGRU_FAST_POOL
-        const uint32_t X = ((const npgru_word *)pooled)[d];
+        const uint32_t X = ((const npgru_word *)(const void *)pooled)[d];
         x[d] = (int8_t)(row ? upper_of(X) : lower_of(X));
 #elif NPGRU_HELIUM_BLOCKS
         x[d] = ((const int8_t *)pooled)[row * ((p->in_features + 15) & ~15) + d];

@@ -10,8 +10,6 @@
         else kernel##_plain arguments;                                                                       \
     } while (0)
 
-#define N_ROWS 4            /* of a ring */
-
 /* n words; four at a time, and not as a call of memset, which small C libraries do byte by byte. */
 static void fill(npgru_word *words, int32_t n, uint32_t value)
 {

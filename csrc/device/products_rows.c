@@ -4,13 +4,18 @@
 
 #if NPGRU_FORM == NPGRU_ROWS
 
+#if NPGRU_IS_M0 || NPGRU_IS_M3
+/* All in assembly, which finds its arguments in r0..r3: C around it could be no part of it for every compiler. */
+#define CM_NAKED __attribute__((naked, noinline))
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#endif
+
 #if NPGRU_IS_M0
 #define TWO_COLUMNS "ldmia r5!, {r2, r3}\n\t" ONE_COLUMN("r8", "r6") ONE_COLUMN("r9", "r7")
 #define ONE_COLUMN(all, upper) "ldmia r4!, {r0, r1}\n\tmuls r0, r2, r0\n\tmuls r1, r3, r1\n\tadds r0, r0, r1\n\t" \
                                "add " all ", r0\n\tasrs r0, r0, #16\n\tadcs " upper ", r0\n\t"
-__attribute__((naked)) void npgru_products(const uint32_t *x, const npgru_weight *w, int32_t K, npgru_sums *y, int32_t n)
+CM_NAKED void npgru_products(const uint32_t *x, const npgru_weight *w, int32_t K, npgru_sums *y, int32_t n)
 {
-    (void)x, (void)w, (void)K, (void)y, (void)n;
     __asm__ volatile(
         ".syntax unified\n\t"
         "push {r4-r7, lr}\n\tmov r4, r8\n\tmov r5, r9\n\tmov r6, r10\n\tmov r7, r11\n\tpush {r4-r7}\n\t"
@@ -27,9 +32,8 @@ __attribute__((naked)) void npgru_products(const uint32_t *x, const npgru_weight
 /* y (n, 2): both rows' sums of 10 products, of x[3 i .. 3 i + 9] with w (10,). */
 #define TWO "ldmia r0!, {r4, r5}\n\tldmia r1!, {r6, r7}\n\tmuls r4, r6, r4\n\tmuls r5, r7, r5\n\tadds r4, r4, r5\n\t" \
             "add r8, r4\n\tasrs r4, r4, #16\n\tadcs r3, r4\n\t"
-__attribute__((naked, noinline)) static void nine_products(const uint32_t *x, const int32_t *w, int32_t *y, int32_t n)
+CM_NAKED static void nine_products(const uint32_t *x, const int32_t *w, int32_t *y, int32_t n)
 {
-    (void)x, (void)w, (void)y, (void)n;
     __asm__ volatile(
         ".syntax unified\n\tpush {r4-r7, lr}\n\tmov r4, r8\n\tpush {r4}\n\tmov r12, r2\n\tmov lr, r3\n"
         "0:\n\tmovs r3, #0\n\tmov r8, r3\n\t" TWO TWO TWO TWO TWO
@@ -59,28 +63,26 @@ void npgru_ring_products(const uint32_t *x, const int8_t *w, int32_t turn_bits, 
     nine_products(taps, wide, y + 4, n);
 }
 
-void npgru_row_products(const uint32_t *x, const int8_t *w, int32_t K, int32_t *y)
+#define TWO(k) "ldmia r0!, {r4, r5}\n\tldrb r2, [r1, #" #k "]\n\tldrb r3, [r1, #" #k "+1]\n\tsxtb r2, r2\n\tsxtb r3, r3\n\t" \
+               "muls r4, r2, r4\n\tmuls r5, r3, r5\n\tadds r4, r4, r5\n\tadd r8, r4\n\tasrs r4, r4, #16\n\tadcs r6, r4\n\t"
+CM_NAKED void npgru_row_products(const uint32_t *x, const int8_t *w, int32_t K, int32_t *y)
 {
-    uint32_t all = 0;
-    int32_t up = 0;
-    const int8_t *end = w + K;
-#define TWO(k) "ldmia %[x]!, {r0, r1}\n\tldrb r2, [%[w], #" #k "]\n\tldrb r3, [%[w], #" #k "+1]\n\tsxtb r2, r2\n\tsxtb r3, r3\n\t" \
-               "muls r0, r2, r0\n\tmuls r1, r3, r1\n\tadds r0, r0, r1\n\tadd %[all], r0\n\tasrs r0, r0, #16\n\tadcs %[up], r0\n\t"
-    __asm__ volatile(".syntax unified\n0:\n\t" TWO(0) TWO(2) "adds %[w], #4\n\tcmp %[w], %[end]\n\tbne 0b"
-                     : [x] "+l"(x), [w] "+l"(w), [up] "+l"(up), [all] "+h"(all) : [end] "h"(end)
-                     : "r0", "r1", "r2", "r3", "cc", "memory");
-#undef TWO
-    y[0] = (int32_t)(all - ((uint32_t)up << 16)), y[1] = up;
+    __asm__ volatile(
+        ".syntax unified\n\tpush {r4-r7, lr}\n\tmov r4, r8\n\tpush {r4}\n\t"
+        "adds r2, r1, r2\n\tmov r12, r2\n\tmov lr, r3\n\tmovs r6, #0\n\tmov r8, r6\n"
+        "0:\n\t" TWO(0) TWO(2) "adds r1, #4\n\tcmp r1, r12\n\tbne 0b\n\t"
+        "mov r2, r8\n\tlsls r4, r6, #16\n\tsubs r2, r2, r4\n\tmov r4, lr\n\tstmia r4!, {r2, r6}\n\t"
+        "pop {r4}\n\tmov r8, r4\n\tpop {r4-r7, pc}");
 }
+#undef TWO
 
 #elif NPGRU_IS_M3
 #define SPLIT(low, high, lower, upper) "lsr " upper ", " low ", #23\n\torr " upper ", " upper ", " high ", lsl #9\n\t" \
                                       "ubfx " lower ", " low ", #0, #23\n\tsub " lower ", " lower ", #0x400000\n\t"
 #define TWO_COLUMNS "ldmia r0!, {r4, r5, r6, r7}\n\tldrsb r8, [r1], #1\n\tldrsb r9, [r1], #1\n\t" \
                     "smlal r10, r11, r4, r8\n\tsmlal r12, lr, r6, r8\n\tsmlal r10, r11, r5, r9\n\tsmlal r12, lr, r7, r9\n\t"
-__attribute__((naked)) void npgru_products(const uint32_t *x, const npgru_weight *w, int32_t K, npgru_sums *y, int32_t n)
+CM_NAKED void npgru_products(const uint32_t *x, const npgru_weight *w, int32_t K, npgru_sums *y, int32_t n)
 {
-    (void)x, (void)w, (void)K, (void)y, (void)n;
     __asm__ volatile(
         "push {r4-r11, lr}\n\tadd r2, r1, r2\n\tpush {r1, r3}\n"
         "1:\n\tldr r1, [sp]\n\tmov r10, #0x400000\n\tmov r12, r10\n\tmov r11, #0\n\tmov lr, #0\n"
@@ -99,9 +101,8 @@ __attribute__((naked)) void npgru_products(const uint32_t *x, const npgru_weight
     TAP(3, "r3", "r4", a0, a1) TAP(4, "r4", "r5", a0, a1) TAP(5, "r5", "r6", a0, a1) \
     NEW(0, "r3", "r4", n0, n1) TAP(1, "r4", "r5", n0, n1) TAP(2, "r5", "r6", n0, n1) \
     "ldr r12, [sp]\n\tstmia r12!, {" b0 ", " b1 "}\n\tstr r12, [sp]\n\tldr r12, [sp, #4]\n\tcmp r0, r12\n\tbeq 1f\n\t"
-__attribute__((naked)) void npgru_ring_products(const uint32_t *x, const int8_t *w, int32_t turn_bits, int32_t *y, int32_t n)
+CM_NAKED void npgru_ring_products(const uint32_t *x, const int8_t *w, int32_t turn_bits, int32_t *y, int32_t n)
 {
-    (void)x, (void)w, (void)turn_bits, (void)y, (void)n;
     __asm__ volatile(
         "push {r4-r11, lr}\n\tldr r12, [sp, #36]\n\tadd r12, r0, r12, lsl #2\n\tadd r12, r12, #8\n\tpush {r3, r12}\n"
         "0:\n\t" COLUMN("r7", "r8", "r9", "r10", "r11", "lr") COLUMN("r9", "r10", "r11", "lr", "r7", "r8")
@@ -112,20 +113,17 @@ __attribute__((naked)) void npgru_ring_products(const uint32_t *x, const int8_t 
 #undef NEW
 #undef TAP
 
-void npgru_row_products(const uint32_t *x, const int8_t *w, int32_t K, int32_t *y)
+#define ONE(x) "ldrsb r8, [r1], #1\n\tsmlal r12, lr, " #x ", r8\n\t"
+#define FOUR "ldmia r0!, {r4, r5, r6, r7}\n\t" ONE(r4) ONE(r5) ONE(r6) ONE(r7)
+CM_NAKED void npgru_row_products(const uint32_t *x, const int8_t *w, int32_t K, int32_t *y)
 {
-    uint32_t all = 0;
-    int32_t up = 0;
-    const int8_t *end = w + K;
-#define ONE(x) "ldrsb r8, [%[w]], #1\n\tsmlal %[all], %[up], " #x ", r8\n\t"
-    __asm__ volatile("0:\n\tldmia %[x]!, {r4, r5, r6, r7}\n\t" ONE(r4) ONE(r5) ONE(r6) ONE(r7)
-                     "ldmia %[x]!, {r4, r5, r6, r7}\n\t" ONE(r4) ONE(r5) ONE(r6) ONE(r7) "cmp %[w], %[end]\n\tbne 0b"
-                     : [x] "+r"(x), [w] "+r"(w), [up] "+r"(up), [all] "+r"(all)
-                     : [end] "r"(end) : "r4", "r5", "r6", "r7", "r8", "cc", "memory");
-#undef ONE
-    y[0] = lower_of(all);
-    y[1] = (int32_t)((uint32_t)up << 9 | all >> 23) + (int32_t)(all >> 22 & 1);
+    __asm__ volatile(
+        "push {r4-r8, lr}\n\tadd r2, r1, r2\n\tmov r12, #0x400000\n\tmov lr, #0\n"
+        "0:\n\t" FOUR FOUR "cmp r1, r2\n\tbne 0b\n\t"
+        SPLIT("r12", "lr", "r4", "r5") "stmia r3, {r4, r5}\n\tpop {r4-r8, pc}");
 }
+#undef FOUR
+#undef ONE
 
 #else
 static void apart(int64_t all, int32_t *y)
