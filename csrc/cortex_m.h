@@ -33,6 +33,13 @@
 #define CM_SMALL
 #endif
 
+/* One instruction, or a few: part of its caller at -Og too, where a call of each would take four times as long. */
+#if defined(__GNUC__) && defined(__OPTIMIZE__)
+#define CM_INLINE static inline __attribute__((always_inline))
+#else
+#define CM_INLINE static inline
+#endif
+
 typedef char cm_right_shift_must_floor[(-3 >> 1) == -2 ? 1 : -1];
 typedef char cm_conversion_must_wrap[(int32_t)0x80000000u < 0 && (int16_t)0x18000 < 0 ? 1 : -1];
 
@@ -43,17 +50,17 @@ typedef char cm_conversion_must_wrap[(int32_t)0x80000000u < 0 && (int16_t)0x1800
 #define CM_OPAQUE(pointer) (void)0
 #endif
 
-static inline int32_t cm_low(uint32_t pair) { return (int16_t)pair; }
-static inline int32_t cm_high(uint32_t pair) { return (int16_t)(pair >> 16); }
+CM_INLINE int32_t cm_low(uint32_t pair) { return (int16_t)pair; }
+CM_INLINE int32_t cm_high(uint32_t pair) { return (int16_t)(pair >> 16); }
 
-static inline int32_t cm_clamp(int32_t x, int32_t low, int32_t high)
+CM_INLINE int32_t cm_clamp(int32_t x, int32_t low, int32_t high)
 {
     return x < low ? low : x > high ? high : x;
 }
 
-static inline int32_t cm_add_wrapping(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }
+CM_INLINE int32_t cm_add_wrapping(int32_t a, int32_t b) { return (int32_t)((uint32_t)a + (uint32_t)b); }
 
-static inline int32_t cm_saturated(int64_t x)
+CM_INLINE int32_t cm_saturated(int64_t x)
 {
     return x < INT32_MIN ? INT32_MIN : x > INT32_MAX ? INT32_MAX : (int32_t)x;
 }
@@ -61,15 +68,15 @@ static inline int32_t cm_saturated(int64_t x)
 #if CM_HAS_DSP
 #include <arm_acle.h>
 
-static inline uint32_t cm_pair(int32_t low, int32_t high)
+CM_INLINE uint32_t cm_pair(int32_t low, int32_t high)
 {
     uint32_t y;
     __asm__("pkhbt %0, %1, %2, lsl #16" : "=r"(y) : "r"(low), "r"(high));
     return y;
 }
 
-static inline uint32_t cm_sxtb16(uint32_t x) { return (uint32_t)__sxtb16((int8x4_t)x); }
-static inline uint32_t cm_uxtb16(uint32_t x)               /* the intrinsic's argument is signed for Clang, unsigned for GCC */
+CM_INLINE uint32_t cm_sxtb16(uint32_t x) { return (uint32_t)__sxtb16((int8x4_t)x); }
+CM_INLINE uint32_t cm_uxtb16(uint32_t x)               /* the intrinsic's argument is signed for Clang, unsigned for GCC */
 {
     uint32_t y;
     __asm__("uxtb16 %0, %1" : "=r"(y) : "r"(x));
@@ -77,54 +84,54 @@ static inline uint32_t cm_uxtb16(uint32_t x)               /* the intrinsic's ar
 }
 
 #define CM_EXTEND_ROTATED(name, instruction, bits)                                      \
-    static inline uint32_t name(uint32_t x)                                             \
+    CM_INLINE uint32_t name(uint32_t x)                                                 \
     {                                                                                   \
         uint32_t y;                                                                     \
         __asm__(instruction " %0, %1, ror #" #bits : "=r"(y) : "r"(x));                 \
         return y;                                                                       \
     }
-static inline int32_t cm_smuad(uint32_t a, uint32_t b) { return __smuad((int16x2_t)a, (int16x2_t)b); }
-static inline int32_t cm_smlad(uint32_t a, uint32_t b, int32_t c) { return __smlad((int16x2_t)a, (int16x2_t)b, c); }
-static inline int32_t cm_smlabb(uint32_t a, uint32_t b, int32_t c) { return __smlabb((int32_t)a, (int32_t)b, c); }
-static inline int32_t cm_smlabt(uint32_t a, uint32_t b, int32_t c) { return __smlabt((int32_t)a, (int32_t)b, c); }
-static inline int32_t cm_smlatb(uint32_t a, uint32_t b, int32_t c) { return __smlatb((int32_t)a, (int32_t)b, c); }
-static inline int32_t cm_smlatt(uint32_t a, uint32_t b, int32_t c) { return __smlatt((int32_t)a, (int32_t)b, c); }
-static inline int32_t cm_smusdx(uint32_t a, uint32_t b) { return __smusdx((int16x2_t)a, (int16x2_t)b); }
-static inline int32_t cm_smlsdx(uint32_t a, uint32_t b, int32_t c) { return __smlsdx((int16x2_t)a, (int16x2_t)b, c); }
-static inline uint32_t cm_sadd16(uint32_t a, uint32_t b) { return (uint32_t)__sadd16((int16x2_t)a, (int16x2_t)b); }
-static inline uint32_t cm_ssub16(uint32_t a, uint32_t b) { return (uint32_t)__ssub16((int16x2_t)a, (int16x2_t)b); }
-static inline int32_t cm_qadd(int32_t a, int32_t b) { return __qadd(a, b); }
-static inline int32_t cm_qsub(int32_t a, int32_t b) { return __qsub(a, b); }
+CM_INLINE int32_t cm_smuad(uint32_t a, uint32_t b) { return __smuad((int16x2_t)a, (int16x2_t)b); }
+CM_INLINE int32_t cm_smlad(uint32_t a, uint32_t b, int32_t c) { return __smlad((int16x2_t)a, (int16x2_t)b, c); }
+CM_INLINE int32_t cm_smlabb(uint32_t a, uint32_t b, int32_t c) { return __smlabb((int32_t)a, (int32_t)b, c); }
+CM_INLINE int32_t cm_smlabt(uint32_t a, uint32_t b, int32_t c) { return __smlabt((int32_t)a, (int32_t)b, c); }
+CM_INLINE int32_t cm_smlatb(uint32_t a, uint32_t b, int32_t c) { return __smlatb((int32_t)a, (int32_t)b, c); }
+CM_INLINE int32_t cm_smlatt(uint32_t a, uint32_t b, int32_t c) { return __smlatt((int32_t)a, (int32_t)b, c); }
+CM_INLINE int32_t cm_smusdx(uint32_t a, uint32_t b) { return __smusdx((int16x2_t)a, (int16x2_t)b); }
+CM_INLINE int32_t cm_smlsdx(uint32_t a, uint32_t b, int32_t c) { return __smlsdx((int16x2_t)a, (int16x2_t)b, c); }
+CM_INLINE uint32_t cm_sadd16(uint32_t a, uint32_t b) { return (uint32_t)__sadd16((int16x2_t)a, (int16x2_t)b); }
+CM_INLINE uint32_t cm_ssub16(uint32_t a, uint32_t b) { return (uint32_t)__ssub16((int16x2_t)a, (int16x2_t)b); }
+CM_INLINE int32_t cm_qadd(int32_t a, int32_t b) { return __qadd(a, b); }
+CM_INLINE int32_t cm_qsub(int32_t a, int32_t b) { return __qsub(a, b); }
 
-static inline int32_t cm_smmul(int32_t a, int32_t b)
+CM_INLINE int32_t cm_smmul(int32_t a, int32_t b)
 {
     int32_t y;
     __asm__("smmul %0, %1, %2" : "=r"(y) : "r"(a), "r"(b));
     return y;
 }
 
-static inline int32_t cm_smmulr(int32_t a, int32_t b)
+CM_INLINE int32_t cm_smmulr(int32_t a, int32_t b)
 {
     int32_t y;
     __asm__("smmulr %0, %1, %2" : "=r"(y) : "r"(a), "r"(b));
     return y;
 }
 
-static inline uint32_t cm_abs16(uint32_t x)
+CM_INLINE uint32_t cm_abs16(uint32_t x)
 {
     uint32_t y;
     __asm__("ssub16 %0, %1, %2\n\tsel %0, %0, %2" : "=&r"(y) : "r"(0), "r"(x));
     return y;
 }
 
-static inline uint32_t cm_halves(uint32_t low, uint32_t high)
+CM_INLINE uint32_t cm_halves(uint32_t low, uint32_t high)
 {
     uint32_t y;
     __asm__("pkhbt %0, %1, %2" : "=r"(y) : "r"(low), "r"(high));
     return y;
 }
 
-static inline uint32_t cm_high_pair(uint32_t low, uint32_t high)
+CM_INLINE uint32_t cm_high_pair(uint32_t low, uint32_t high)
 {
     uint32_t y;
     __asm__("pkhtb %0, %1, %2, asr #16" : "=r"(y) : "r"(high), "r"(low));
@@ -133,89 +140,89 @@ static inline uint32_t cm_high_pair(uint32_t low, uint32_t high)
 
 #else
 
-static inline uint32_t cm_pair(int32_t low, int32_t high)                      /* PKHBT: the low halves of both */
+CM_INLINE uint32_t cm_pair(int32_t low, int32_t high)                      /* PKHBT: the low halves of both */
 {
     return ((uint32_t)low & 0xFFFFu) | ((uint32_t)high << 16);
 }
 
-static inline uint32_t cm_sxtb16(uint32_t x)                       /* bytes 0 and 2, signed, as a pair */
+CM_INLINE uint32_t cm_sxtb16(uint32_t x)                       /* bytes 0 and 2, signed, as a pair */
 {
     return cm_pair((int8_t)x, (int8_t)(x >> 16));
 }
 
-static inline uint32_t cm_uxtb16(uint32_t x) { return x & 0x00FF00FFu; }       /* bytes 0 and 2, unsigned */
+CM_INLINE uint32_t cm_uxtb16(uint32_t x) { return x & 0x00FF00FFu; }       /* bytes 0 and 2, unsigned */
 
 #define CM_EXTEND_ROTATED(name, instruction, bits)                                      \
-    static inline uint32_t name(uint32_t x)                                             \
+    CM_INLINE uint32_t name(uint32_t x)                                                 \
     {                                                                                   \
         x = x >> bits | x << (32 - bits);                                               \
         return (instruction)[0] == 's' ? cm_sxtb16(x) : cm_uxtb16(x);                   \
     }
 
-static inline int32_t cm_smlabb(uint32_t a, uint32_t b, int32_t c)             /* c + low low; wraps */
+CM_INLINE int32_t cm_smlabb(uint32_t a, uint32_t b, int32_t c)             /* c + low low; wraps */
 {
     return cm_add_wrapping(c, cm_low(a) * cm_low(b));
 }
 
-static inline int32_t cm_smlabt(uint32_t a, uint32_t b, int32_t c)             /* c + low high; wraps */
+CM_INLINE int32_t cm_smlabt(uint32_t a, uint32_t b, int32_t c)             /* c + low high; wraps */
 {
     return cm_add_wrapping(c, cm_low(a) * cm_high(b));
 }
 
-static inline int32_t cm_smlatb(uint32_t a, uint32_t b, int32_t c)             /* c + high low; wraps */
+CM_INLINE int32_t cm_smlatb(uint32_t a, uint32_t b, int32_t c)             /* c + high low; wraps */
 {
     return cm_add_wrapping(c, cm_high(a) * cm_low(b));
 }
 
-static inline int32_t cm_smlatt(uint32_t a, uint32_t b, int32_t c)             /* c + high high; wraps */
+CM_INLINE int32_t cm_smlatt(uint32_t a, uint32_t b, int32_t c)             /* c + high high; wraps */
 {
     return cm_add_wrapping(c, cm_high(a) * cm_high(b));
 }
 
-static inline int32_t cm_smlad(uint32_t a, uint32_t b, int32_t c)              /* c + low low + high high; wraps */
+CM_INLINE int32_t cm_smlad(uint32_t a, uint32_t b, int32_t c)              /* c + low low + high high; wraps */
 {
     return cm_smlatt(a, b, cm_smlabb(a, b, c));
 }
 
-static inline int32_t cm_smuad(uint32_t a, uint32_t b) { return cm_smlad(a, b, 0); }
+CM_INLINE int32_t cm_smuad(uint32_t a, uint32_t b) { return cm_smlad(a, b, 0); }
 
-static inline int32_t cm_smlsdx(uint32_t a, uint32_t b, int32_t c)             /* c + low high - high low; wraps */
+CM_INLINE int32_t cm_smlsdx(uint32_t a, uint32_t b, int32_t c)             /* c + low high - high low; wraps */
 {
     return cm_add_wrapping(c, (int32_t)((uint32_t)(cm_low(a) * cm_high(b)) - (uint32_t)(cm_high(a) * cm_low(b))));
 }
 
-static inline int32_t cm_smusdx(uint32_t a, uint32_t b) { return cm_smlsdx(a, b, 0); }
+CM_INLINE int32_t cm_smusdx(uint32_t a, uint32_t b) { return cm_smlsdx(a, b, 0); }
 
-static inline uint32_t cm_sadd16(uint32_t a, uint32_t b)                       /* both halves; each wraps */
+CM_INLINE uint32_t cm_sadd16(uint32_t a, uint32_t b)                       /* both halves; each wraps */
 {
     return cm_pair(cm_low(a) + cm_low(b), cm_high(a) + cm_high(b));
 }
 
-static inline uint32_t cm_ssub16(uint32_t a, uint32_t b)
+CM_INLINE uint32_t cm_ssub16(uint32_t a, uint32_t b)
 {
     return cm_pair(cm_low(a) - cm_low(b), cm_high(a) - cm_high(b));
 }
 
-static inline uint32_t cm_abs16(uint32_t x)                                    /* of both halves; -32768 stays */
+CM_INLINE uint32_t cm_abs16(uint32_t x)                                    /* of both halves; -32768 stays */
 {
     return cm_pair(cm_low(x) < 0 ? -cm_low(x) : cm_low(x), cm_high(x) < 0 ? -cm_high(x) : cm_high(x));
 }
 
-static inline uint32_t cm_halves(uint32_t low, uint32_t high)                  /* PKHBT: low half of low, high half of high */
+CM_INLINE uint32_t cm_halves(uint32_t low, uint32_t high)                  /* PKHBT: low half of low, high half of high */
 {
     return (low & 0xFFFFu) | (high & 0xFFFF0000u);
 }
 
-static inline uint32_t cm_high_pair(uint32_t low, uint32_t high)               /* PKHTB: the high halves of both */
+CM_INLINE uint32_t cm_high_pair(uint32_t low, uint32_t high)               /* PKHTB: the high halves of both */
 {
     return low >> 16 | (high & 0xFFFF0000u);
 }
 
-static inline int32_t cm_qadd(int32_t a, int32_t b) { return cm_saturated((int64_t)a + b); }
-static inline int32_t cm_qsub(int32_t a, int32_t b) { return cm_saturated((int64_t)a - b); }
-static inline int32_t cm_smmul(int32_t a, int32_t b) { return (int32_t)(((int64_t)a * b) >> 32); }     /* floors */
+CM_INLINE int32_t cm_qadd(int32_t a, int32_t b) { return cm_saturated((int64_t)a + b); }
+CM_INLINE int32_t cm_qsub(int32_t a, int32_t b) { return cm_saturated((int64_t)a - b); }
+CM_INLINE int32_t cm_smmul(int32_t a, int32_t b) { return (int32_t)(((int64_t)a * b) >> 32); }     /* floors */
 
-static inline int32_t cm_smmulr(int32_t a, int32_t b)                          /* nearest, halves up */
+CM_INLINE int32_t cm_smmulr(int32_t a, int32_t b)                          /* nearest, halves up */
 {
     return (int32_t)(((int64_t)a * b + 0x80000000LL) >> 32);
 }
@@ -223,7 +230,7 @@ static inline int32_t cm_smmulr(int32_t a, int32_t b)                          /
 #endif
 
 /* x[0] and x[1] as a pair, at any even address: one load where the core can. */
-static inline uint32_t cm_load_pair(const int16_t *x)
+CM_INLINE uint32_t cm_load_pair(const int16_t *x)
 {
 #if defined(__GNUC__) && defined(__ARM_FEATURE_UNALIGNED) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
     uint32_t y;
@@ -234,7 +241,7 @@ static inline uint32_t cm_load_pair(const int16_t *x)
 #endif
 }
 
-static inline int32_t cm_clz(uint32_t x)                                       /* leading zeros; 32 for 0 */
+CM_INLINE int32_t cm_clz(uint32_t x)                                       /* leading zeros; 32 for 0 */
 {
 #if defined(__GNUC__)
     return x == 0 ? 32 : __builtin_clz(x);
@@ -278,17 +285,17 @@ CM_EXTEND_ROTATED(cm_uxtb16_24, "uxtb16", 24)           /* bytes 3 and 1 */
 #define CM_TEXT(x) CM_TEXT_OF(x)
 #if CM_HAS_DSP
 #define CM_USAT8_OF_SHIFTED(name, right)                                                \
-    static inline int32_t name(int32_t x)                                               \
+    CM_INLINE int32_t name(int32_t x)                                                   \
     {                                                                                   \
         int32_t y;                                                                      \
         __asm__("usat %0, #8, %1, asr #" CM_TEXT(right) : "=r"(y) : "r"(x));            \
         return y;                                                                       \
     }
 #else
-#define CM_USAT8_OF_SHIFTED(name, right) static inline int32_t name(int32_t x) { return CM_USAT(x >> (right), 8); }
+#define CM_USAT8_OF_SHIFTED(name, right) CM_INLINE int32_t name(int32_t x) { return CM_USAT(x >> (right), 8); }
 #endif
 
-static inline int32_t cm_shift_left(int32_t x, int32_t n) { return (int32_t)((uint32_t)x << n); }      /* 0..31; wraps */
+CM_INLINE int32_t cm_shift_left(int32_t x, int32_t n) { return (int32_t)((uint32_t)x << n); }      /* 0..31; wraps */
 
 /* SRDHM: a b / 2^31, halves up, (-2^31)^2 saturated. Source: gemmlowp fixedpoint.h, whose two cases are one floor. */
 static inline int32_t cm_srdhm(int32_t a, int32_t b)
