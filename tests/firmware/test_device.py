@@ -23,17 +23,22 @@ def exported(request, tmp_path_factory):
     return integers, folder
 
 
+def check_scores(core, elf, integers, clips):
+    """Of a program made of MAIN: those of `npgru evaluate`, byte for byte."""
+    clips.tofile(elf.parent / "samples.bin")
+    emulator.run(core, elf, elf.parent)
+    codes = int8.run(integers, features.log_mel(clips, integers.front_end, "numpy"), "numpy")
+    expected = np.concatenate([codes["probabilities"], codes[integers.operators[-2].name]], axis=1)
+    assert (elf.parent / "scores.bin").read_bytes() == expected.tobytes()
+
+
 @pytest.mark.parametrize("core", emulator.CORES)
 def test_the_scores_are_those_of_the_host(core, exported, toolchain, clips, tmp_path):
     integers, folder = exported
     if integers.state_bits == 8 and core not in ("m0plus", "m4"):
         return                                                          # the GRU's exact form is the same C on all cores
     emulator.build(core, [MAIN, *sorted((folder / "src").glob("*.c"))], tmp_path / "device.elf", include=[folder / "src"])
-    clips.tofile(tmp_path / "samples.bin")
-    emulator.run(core, tmp_path / "device.elf", tmp_path)
-    codes = int8.run(integers, features.log_mel(clips, integers.front_end, "numpy"), "numpy")
-    expected = np.concatenate([codes["probabilities"], codes[integers.operators[-2].name]], axis=1)
-    assert (tmp_path / "scores.bin").read_bytes() == expected.tobytes()
+    check_scores(core, tmp_path / "device.elf", integers, clips)
 
 
 @pytest.mark.parametrize("core", MAX_INSTRUCTIONS)
