@@ -10,7 +10,7 @@
 #define UNIT 32767
 
 /* Two neighbours of an array as a pair, the first one low. */
-static inline uint32_t pair_at(const int16_t *x) { return cm_load_pair(x); }
+CM_INLINE uint32_t pair_at(const int16_t *x) { return cm_load_pair(x); }
 
 /* (x h) >> bits, in pairs z (N/2,), and b: shifted left by b the largest sample has 15 bits; 15 for silence. */
 CM_HOT static int32_t window(const npgru_log_mel_params *p, const int16_t *x, int32_t n, uint32_t *z)
@@ -31,17 +31,17 @@ CM_HOT static int32_t window(const npgru_log_mel_params *p, const int16_t *x, in
 }
 
 /* Both halves times factor; only an unscaled -32768 can wrap. */
-static inline uint32_t scaled(uint32_t x, uint32_t factor)
+CM_INLINE uint32_t scaled(uint32_t x, uint32_t factor)
 {
     return factor == 1 ? x : cm_pair(cm_smlabb(x, factor, 0), cm_smlatb(x, factor, 0));
 }
 
 /* 32767 x + 32767 of a half: what a butterfly adds its product to, before it takes the high half. */
-static inline uint32_t low_part(uint32_t x) { return (uint32_t)cm_smlabb(x, UNIT, UNIT); }
-static inline uint32_t high_part(uint32_t x) { return (uint32_t)cm_smlatb(x, UNIT, UNIT); }
+CM_INLINE uint32_t low_part(uint32_t x) { return (uint32_t)cm_smlabb(x, UNIT, UNIT); }
+CM_INLINE uint32_t high_part(uint32_t x) { return (uint32_t)cm_smlatb(x, UNIT, UNIT); }
 
 /* a' = (a + p) / 2, m' = (a - p) / 2, p = m (c - i s), w = (c, s). */
-static inline void butterfly(uint32_t *a, uint32_t *m, uint32_t w)
+CM_INLINE void butterfly(uint32_t *a, uint32_t *m, uint32_t w)
 {
     const uint32_t re = low_part(*a), im = high_part(*a);
     const uint32_t re_plus = (uint32_t)cm_smlad(*m, w, (int32_t)re), im_plus = (uint32_t)cm_smlsdx(w, *m, (int32_t)im);
@@ -50,7 +50,7 @@ static inline void butterfly(uint32_t *a, uint32_t *m, uint32_t w)
 }
 
 /* Block 0, two butterflies of reals: p = 32767 m. */
-static inline void real_butterflies(uint32_t *a, uint32_t *m)
+CM_INLINE void real_butterflies(uint32_t *a, uint32_t *m)
 {
     const uint32_t low = low_part(*a), high = high_part(*a);
     const uint32_t low_plus = (uint32_t)cm_smlabb(*m, UNIT, (int32_t)low);
@@ -60,14 +60,14 @@ static inline void real_butterflies(uint32_t *a, uint32_t *m)
 }
 
 /* Block 1, one butterfly of reals, their parts: p = -32767 i m. */
-static inline void splitting_butterfly(uint32_t a_part, uint32_t m_part, uint32_t *a, uint32_t *m)
+CM_INLINE void splitting_butterfly(uint32_t a_part, uint32_t m_part, uint32_t *a, uint32_t *m)
 {
     *a = cm_high_pair(a_part, 2 * UNIT - m_part);
     *m = cm_high_pair(a_part, m_part);
 }
 
 /* Stages of 1 and 2 blocks, or of the first two blocks: 4 n reals z (2 n words) -> 2 n reals in front, rows from 2 n on. */
-static inline void real_block(uint32_t *z, int32_t n, uint32_t factor)
+CM_INLINE void real_block(uint32_t *z, int32_t n, uint32_t factor)
 {
     uint32_t *rows = z + 2 * n;
     for (uint32_t *end = z + n / 2; z < end; z++, rows += 2) {
@@ -98,7 +98,7 @@ CM_HOT static void split_block(const uint32_t *z, int32_t n, uint32_t even, uint
 }
 
 /* Two stages of a complex block, 4 n rows: with first, then with even and odd. */
-static inline void two_stages(uint32_t *z, int32_t n, uint32_t first, uint32_t even, uint32_t odd)
+CM_INLINE void two_stages(uint32_t *z, int32_t n, uint32_t first, uint32_t even, uint32_t odd)
 {
     uint32_t *upper = z + 2 * n;
     for (uint32_t *end = z + n; z < end; z++, upper++) {
@@ -141,7 +141,7 @@ CM_HOT static void fft_but_last(const npgru_log_mel_params *p, uint32_t *z, int3
 
 /* Energy of bin k: the last stage's sum in the block of row rev(k) and difference in that of row rev(N - k), then the real
    spectrum as in log_mel.c. The input is real, so Q is a few units. */
-static inline uint32_t bin_energy(const uint32_t *z, const int16_t *twiddles, int32_t k, int32_t N, int32_t shift)
+CM_INLINE uint32_t bin_energy(const uint32_t *z, const int16_t *twiddles, int32_t k, int32_t N, int32_t shift)
 {
     const uint32_t row = cm_rbit((uint32_t)k) >> shift, mirror = cm_rbit((uint32_t)(N / 2 - k)) >> shift;
     uint32_t Z_k = z[row], m_k = z[row + 1], a_m = z[mirror], Z_m = z[mirror + 1];
