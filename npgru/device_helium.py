@@ -6,11 +6,13 @@ convolution, all blocks together, and the GRU's product with its input, which re
 """
 import numpy as np
 
-from .device_fast import dsp_stream, gru_arrays, gru_numbers, padded, proved, words
+from .device_fast import attainable, dsp_stream, gru_arrays, gru_numbers, padded, proved, words
 from .device_layout import GROUP, Convolution, Network, up_to_multiple
 
 VECTOR = 16                         # bytes
 IN_REGISTERS = 3                    # vectors of a row of weights
+MAX_STEP = 127                      # bytes that a load moves its address on
+COLUMNS = 2 * GROUP                 # between a depthwise layer and its pointwise layer: bytes, where the DSP form has halfwords
 
 
 def as_words(w) -> np.ndarray:
@@ -18,10 +20,12 @@ def as_words(w) -> np.ndarray:
     return np.ascontiguousarray(w.astype(np.int8)).ravel().view("<u4")
 
 
-def pairs_of_rows(w, numbers, N: int) -> np.ndarray:
-    """w (n, D), its numbers (n, 2), n up to N, which is even: for every 2 rows their weights, the first numbers of both, the second."""
+def pairs_of_rows(w, numbers, N: int, times: int = 1) -> np.ndarray:
+    """w (n, D), its numbers (n, 2), n up to N, which is even: for every 2 rows their weights; `times` the first numbers of
+    both, `times` the second."""
     w, numbers = padded(w, N, up_to_multiple(w.shape[1], VECTOR)), padded(numbers, N, 2)
-    return np.concatenate([part for n in range(0, N, 2) for part in (as_words(w[n:n + 2]), words(numbers[n:n + 2].T.ravel()))])
+    return np.concatenate([part for n in range(0, N, 2) for part in (
+        as_words(w[n:n + 2]), words(np.tile(numbers[n:n + 2].T, times).ravel()))])
 
 
 def taps(layer: Convolution) -> np.ndarray:
@@ -34,10 +38,11 @@ def offsets_for_codes(layer: Convolution, found) -> np.ndarray:
     return found[:, 1] + 256 * 128 * layer.w.reshape(layer.channels, -1).astype(np.int64).sum(axis=1)
 
 
-def product_stream(layer: Convolution, found) -> np.ndarray:
-    """The convolution, and pointwise layers: (256 b + d, Q) of every channel as its numbers."""
+def product_stream(layer: Convolution, found, times: int = 1) -> np.ndarray:
+    """The convolution, and pointwise layers: (256 b + d, Q) of every channel as its numbers; twice for the last, of whose
+    sums a vector has two of a channel."""
     numbers = np.stack([offsets_for_codes(layer, found), found[:, 0]], axis=1)
-    return pairs_of_rows(taps(layer), numbers, up_to_multiple(layer.channels, 2))
+    return pairs_of_rows(taps(layer), numbers, up_to_multiple(layer.channels, 2), times)
 
 
 def depthwise_stream(layer: Convolution, found) -> np.ndarray:
@@ -56,34 +61,49 @@ def gru_streams(network: Network) -> tuple | None:
     return pairs_of_rows(w, both, up_to_multiple(len(w), 4)), gru_arrays(network)[1]
 
 
-def fits(network: Network, solved: dict) -> tuple[bool, bool]:
+def is_narrow(layer: Convolution, found, N: int) -> bool:
+    """Whether (256 a + d) Q / 2^(32 + N) of (1) in device_fast.py, before it is saturated, has 16 bits for every attainable a."""
+    ends = 256 * (np.stack(attainable(layer)) - layer.stage.bias) + found[:, 1]
+    outputs = (ends * found[:, 0]) >> (32 + N)
+    return bool(outputs.min() >= -2**15 and outputs.max() < 2**15)
+
+
+def fits(network: Network, solved: dict, shifts: dict) -> tuple[bool, bool]:
     """Whether the convolution, and all blocks, are of this form."""
-    blocks = [layer for block in network.blocks for layer in block]
-    conv = solved[network.conv.name] is not None and network.conv.columns % 4 == 0
-    return conv, bool(blocks) and all(solved[layer.name] is not None and layer.columns % 4 == 0 for layer in blocks)
+    known = {kind: [solved[layer.name] is not None and layer.columns % 4 == 0 and is_narrow(layer, solved[layer.name], shifts[kind])
+                    for layer in layers] for kind, layers in network.by_kind.items()}
+    conv = all(known.pop("CONV")) and network.conv.sizes["window_columns"] >= VECTOR // 2
+    return conv, bool(network.blocks) and all(map(all, known.values()))
 
 
 def helium_arrays(network: Network) -> tuple[dict, dict]:
     """As device_fast.fast_arrays."""
     solved, shifts = proved(network)
-    conv, blocks = fits(network, solved)
+    conv, blocks = fits(network, solved, shifts)
     streams = {}
     for kind, layers in network.by_kind.items():
         for layer in layers:
             if not (conv if kind == "CONV" else blocks):
                 streams[layer.name] = dsp_stream(network, kind, layer, solved[layer.name])
+            elif kind == "DEPTHWISE":
+                streams[layer.name] = depthwise_stream(layer, solved[layer.name])
             else:
-                streams[layer.name] = (depthwise_stream if kind == "DEPTHWISE" else product_stream)(layer, solved[layer.name])
+                streams[layer.name] = product_stream(layer, solved[layer.name], 2 if kind == "POOL" else 1)
     return streams | {"gru": gru_streams(network) if blocks else gru_arrays(network)}, shifts
 
 
 def helium_macros(network: Network) -> dict[str, int]:
-    """Which layers are of this form; and the vectors of a row of weights of a kind's layers, 0 if they differ or are many."""
-    conv, blocks = fits(network, proved(network)[0])
-    macros = {"HELIUM_CONV": int(conv), "HELIUM_BLOCKS": int(blocks), "HELIUM_GRU": int(blocks and gru_numbers(network) is not None)}
+    """Which layers are of this form, and constants of their kernels: the vectors of a row of weights of a kind's layers, 0 if
+    they differ or are many; the bytes from one column of the convolution's inputs to the next; the columns if they are one group."""
+    conv, blocks = fits(network, *proved(network))
+    step = network.conv.sizes["stride_columns"] * network.conv.sizes["kernel_rows"]
+    macros = {"HELIUM_CONV": int(conv), "HELIUM_BLOCKS": int(blocks), "HELIUM_GRU": int(blocks and gru_numbers(network) is not None),
+              "GROUP": COLUMNS if blocks else GROUP, "CONV_STEP": step,
+              "COLUMNS": network.conv.columns if network.conv.columns <= COLUMNS else 0}
     for kind in ("CONV", "POINTWISE", "POOL"):
         vectors = {-(-layer.w[0].size // VECTOR) for layer in network.by_kind[kind]}
-        macros[f"VECTORS_{kind}"] = vectors.pop() if len(vectors) == 1 and max(vectors) <= IN_REGISTERS else 0
+        few = len(vectors) == 1 and max(vectors) <= IN_REGISTERS and (kind != "CONV" or step <= MAX_STEP)
+        macros[f"VECTORS_{kind}"] = vectors.pop() if few else 0
     return macros
 
 
@@ -91,4 +111,5 @@ def helium_work_words(network: Network) -> list[int]:
     """Words of work that the kernels need: the convolution's window as bytes, and the pairs of each block."""
     sizes = network.conv.sizes
     window = sizes["kernel_rows"] * up_to_multiple(sizes["window_columns"], 8) + 2 * VECTOR
-    return [window // 4 + 1, *(2 * GROUP * up_to_multiple(depthwise.channels, VECTOR) // 4 for depthwise, _ in network.blocks)]
+    columns = min(COLUMNS, network.conv.ring_columns)
+    return [window // 4 + 1, *(2 * columns * up_to_multiple(depthwise.channels, VECTOR) // 4 for depthwise, _ in network.blocks)]

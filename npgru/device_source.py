@@ -165,7 +165,8 @@ def form_macros(network: Network, form: str, streams: dict, shifts: dict) -> str
     lines += [f"#define NPGRU_SHIFT_{kind} {shift}" for kind, shift in shifts.items()]
     terms = [network.conv.w[0].size, *(pointwise.w.shape[1] for _, pointwise in network.blocks)]
     lines.append(f"#define NPGRU_MAX_TERMS_ROWS {up_to_multiple(max(terms), 8)}")
-    lines += [f"#define NPGRU_{name} {value if form == 'HELIUM' else 0}" for name, value in helium_macros(network).items()]
+    none = {**dict.fromkeys(helium_macros(network), 0), "GROUP": GROUP}
+    lines += [f"#define NPGRU_{name} {value}" for name, value in (helium_macros(network) if form == "HELIUM" else none).items()]
     if streams["gru"] is not None:
         lines += [f"#define NPGRU_GRU_{field.name.upper()} {struct(getattr(network.gru.record, field.name))}"
                   for field in fields(network.gru.record) if field.name not in ("input", "state")]
@@ -198,7 +199,7 @@ def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
         "HOP_SAMPLES": fe.window_stride * network.conv.sizes["stride_rows"], "FRAMES": T, "MELS": M,
         "FEATURES_MULTIPLIER": f"{features.record.multiplier}ull", "FEATURES_SHIFT": features.record.shift,
         "FEATURES_ZERO": features.y.zero_point + 128, "BLOCKS": len(network.blocks), "RINGS": len(network.rings),
-        "GROUP": GROUP, "CONV_ROW_WORDS": network.conv.sizes["window_columns"] // 2, "STEPS": network.n_steps,
+        "CONV_ROW_WORDS": network.conv.sizes["window_columns"] // 2, "STEPS": network.n_steps,
         "UNITS": H, "STATE_BITS": bits,
         "DENSE_LAYERS": len(network.dense), "CLASSES": len(network.dense[-1].arrays["bias"]),
         "TAIL": max([H, *(len(op.arrays["bias"]) for op in network.dense)]), "WINDOW_WORDS": window,
