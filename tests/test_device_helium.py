@@ -10,7 +10,7 @@ sys.path.insert(0, str(Path(__file__).parent / "firmware"))
 from seeded_student import seeded_student  # noqa: E402
 
 from npgru.device_fast import proved  # noqa: E402
-from npgru.device_helium import depthwise_stream, helium_arrays, helium_macros, pairs_of_rows, product_stream  # noqa: E402
+from npgru.device_helium import depthwise_stream, helium_arrays, helium_macros, is_narrow, pairs_of_rows, product_stream  # noqa: E402
 from npgru.device_layout import network_of  # noqa: E402
 
 
@@ -26,6 +26,8 @@ def test_rows_of_weights_come_in_pairs_with_their_numbers_behind(rng):
     np.testing.assert_array_equal(found[:3, :20], w)
     assert not found[3].any() and not found[:, 20:].any()
     np.testing.assert_array_equal(stream[1, 16:].astype(np.int32), [numbers[2, 0], 0, numbers[2, 1], 0])
+    twice = pairs_of_rows(w, numbers, 4, times=2).reshape(2, 2 * 8 + 8)[1, 16:].astype(np.int32)
+    np.testing.assert_array_equal(twice, [numbers[2, 0], 0, numbers[2, 0], 0, numbers[2, 1], 0, numbers[2, 1], 0])
 
 
 def test_the_bias_takes_what_codes_leave_out(network, rng):
@@ -37,6 +39,19 @@ def test_the_bias_takes_what_codes_leave_out(network, rng):
     of_u = 256 * layer.w.astype(np.int64) @ u + found[:, 1]
     of_codes = 256 * layer.w.astype(np.int64) @ (u - 128) + stream[:, -4:-2].ravel().astype(np.int32)
     np.testing.assert_array_equal(of_codes.astype(np.int32), of_u.astype(np.int32))
+
+
+def test_what_is_shifted_fits_16_bits_or_the_layer_is_not_of_this_form(network, monkeypatch):
+    layer = network.blocks[0][1]
+    solved, shifts = proved(network)
+    found, N = solved[layer.name], shifts["POINTWISE"]
+    assert is_narrow(layer, found, N)
+    sums = 256 * np.clip(layer.w, 0, None).astype(np.int64).sum(axis=1) * 255 + found[:, 1]
+    largest = int(((sums * found[:, 0]) >> (32 + N)).max())
+    wide = found * [[1 << 16, 1]]
+    assert not is_narrow(layer, wide, N) and is_narrow(layer, wide, N + 16) and 255 < largest < 2**15
+    monkeypatch.setattr("npgru.device_helium.is_narrow", lambda *_: False)
+    assert [helium_macros(network)[f"HELIUM_{kind}"] for kind in ("CONV", "BLOCKS", "GRU")] == [0, 0, 0]
 
 
 def test_columns_of_a_depthwise_layer_lie_between_zeros(network):

@@ -1,9 +1,13 @@
 """The exported network on every emulated core: the very scores of the host, for networks of many sizes."""
+from dataclasses import replace
+
 import numpy as np
 import pytest
-from seeded_student import seeded_student
+from seeded_student import seeded_student, synthetic_clip
 
-from npgru import device_layout, device_source, emulator, features, int8
+from npgru import bench_int8, device_layout, device_source, emulator, features, int8
+from npgru.device_helium import helium_macros
+from npgru.front_end import FrontEnd
 from npgru.model import NetworkConfig
 
 MAIN = emulator.CSRC.parent / "tests" / "firmware" / "network_main.c"
@@ -13,6 +17,7 @@ SIZES = [NetworkConfig(conv_filters=5, block_filters=(7, 6), gru_units=3, dense_
          NetworkConfig(conv_filters=1, block_filters=(1,), gru_units=1, dense_units=1),
          NetworkConfig(conv_filters=10, conv_kernel=(4, 3), conv_stride=(3, 2), block_filters=(20, 9, 12), pool_size=2, gru_units=5),
          NetworkConfig(conv_filters=8, conv_kernel=(5, 5), conv_stride=(4, 3), block_filters=(16,), pool_size=3, gru_units=8),
+         NetworkConfig(conv_filters=6, conv_kernel=(14, 4), block_filters=(49,), gru_units=12),
          NetworkConfig(block_filters=())]
 
 
@@ -33,7 +38,7 @@ def network_on(core, integers, x, folder):
 def inputs(front_end, rng, clips=()):
     """Features of clips, of none, of the largest there are, and noise."""
     x = [features.log_mel(clip, front_end) for clip in clips]
-    shape = (84, 32)
+    shape = (84, front_end.mel_n_channels)
     return np.stack([*x, np.zeros(shape), np.full(shape, 65535), rng.integers(0, 900, shape), rng.integers(0, 65536, shape)]
                     ).astype(np.uint16)
 
@@ -51,4 +56,18 @@ def test_the_student_gives_the_scores_of_the_host(core, toolchain, clips, rng, t
 def test_networks_of_other_sizes(core, config, state_bits, toolchain, rng, tmp_path):
     integers = seeded_student(state_bits, config)
     found, expected, _ = network_on(core, integers, inputs(integers.front_end, rng), tmp_path)
+    np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("core", ["m4", "m55"])
+@pytest.mark.parametrize("bands", [24, 40])
+def test_rows_of_other_numbers_of_columns(core, bands, toolchain, rng, tmp_path):
+    """12 and 20 after the convolution: less than a group of the vectors' form, and more."""
+    front_end = replace(FrontEnd.paper(), mel_n_channels=bands)
+    clips = [synthetic_clip(k) for k in range(16)]
+    integers = bench_int8.seeded_student(np.stack([features.log_mel(clip, front_end) for clip in clips]))
+    integers = replace(integers, front_end=front_end)
+    macros = helium_macros(device_layout.network_of(integers))
+    assert macros["HELIUM_BLOCKS"] and macros["COLUMNS"] == {24: 12, 40: 0}[bands]
+    found, expected, _ = network_on(core, integers, inputs(front_end, rng, clips[:2]), tmp_path)
     np.testing.assert_array_equal(found, expected)
