@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests" / "firmware"))
 from seeded_student import seeded_student  # noqa: E402
 
-from npgru import device_costs, emulator, model  # noqa: E402
+from npgru import device_costs, emulator, export_c, model  # noqa: E402
 
 NETWORKS = {
     "student": model.student(), "teacher": model.NetworkConfig(),
@@ -24,7 +24,7 @@ def rows_of(network: str, core: str):
     """Rows of the table: layers with their sizes, then total and bytes."""
     integers = seeded_student(config=NETWORKS[network])
     sizes = device_costs.layer_sizes(integers)
-    for quantity, value in device_costs.measured(integers, core).items():
+    for quantity, value in export_c.measured(integers, core).items():
         yield core, network, quantity, *sizes.get(quantity, (0, 0)), value
     yield core, network, "array_bytes", 0, 0, device_costs.array_bytes(integers, core)
 

@@ -82,9 +82,9 @@ The map; a module imports only modules above it:
     device_helium   the same for the vectors of a Cortex-M55: bytes, 16 at a time
     device_source   those layers -> the text of npgru_model.h and npgru_model.c
     costs           what a network costs: parameters, multiply-adds, zeros, bytes
+    device_costs    what a network costs on a Cortex-M, without one: instructions by layer, cycles, memory, energy
     emulator        C programs on an emulated Cortex-M: compile, run in QEMU, count instructions, measure sections
     export_c        IntegerModel -> a folder of C99 that stands alone, and its figures from the emulator
-    device_costs    what a network costs on a Cortex-M: instructions by layer, cycles, memory, energy; measured or estimated
 
   What can be shown
     machine         the machine that a figure was measured on: its name, its peak, a process's memory

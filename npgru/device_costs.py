@@ -1,20 +1,18 @@
-"""What a quantised network costs on a Cortex-M: instructions of every layer, cycles, memory, energy; measured or estimated.
+"""What a quantised network costs on a Cortex-M, without one: instructions of every layer, cycles, memory, energy.
 
 instructions.csv holds counts from the emulator for a few networks on every core. A layer of a size that is in it costs what
 was counted; another one by a fit to all its kind,
 
     instructions = a multiply-adds + b outputs + c                                          (1)
 
-relative least squares per core and kind, whose largest error on the table is told. `measured` counts anew, with the toolchain.
+relative least squares per core and kind, whose largest error on the table is told. export_c.measured counts anew.
 """
 import csv
-import tempfile
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
-from . import export_c
 from .device_layout import network_of
 from .device_source import FORMS, body, sizes
 from .int8 import IntegerModel
@@ -45,22 +43,6 @@ def layer_sizes(integers: IntegerModel) -> dict[str, tuple[int, int]]:
 def kind_of(quantity: str) -> str:
     """block2_pointwise -> pointwise."""
     return quantity.rpartition("_")[2] if quantity.startswith("block") else quantity
-
-
-def measured(integers: IntegerModel, core: str) -> dict[str, int]:
-    """Instructions of every layer, their total, and the bytes of MEMORY, counted in QEMU.   raises RuntimeError without it
-
-    The front end is what a clip of samples takes more than its int8 features do.
-    """
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        export_c.write_folder(folder, export_c.folder_files(integers, ()))
-        whole, network = export_c.figures(folder, core), export_c.figures(folder, core, export_c.NETWORK_ONLY)
-        counts = [n for _, n in export_c.layer_figures(folder, core)]
-    layers = dict(zip([quantity for quantity in layer_sizes(integers) if quantity not in ("front_end", "rest")], counts))
-    return {"front_end": whole["instructions"] - network["instructions"], **layers,
-            "rest": network["instructions"] - sum(counts), "total": whole["instructions"],
-            **{quantity: whole[quantity] for quantity in MEMORY}}
 
 
 @lru_cache(maxsize=1)
@@ -117,15 +99,14 @@ def ranges(core: str, instructions: int) -> dict[str, tuple[float, float]]:
     return {"cycles": cycles, "microjoules": energy}
 
 
-def report(integers: IntegerModel, core: str, measure: bool = False) -> dict:
+def report(integers: IntegerModel, core: str, measured: dict[str, int] | None = None) -> dict:
     """All of it for one core: per layer multiply-adds, instructions, their relative error; totals, ranges, bytes.
 
-    raises  RuntimeError if measure is asked for without the toolchain
+    measured    of export_c.measured, instead of the estimates
     """
     sizes_of, errors = layer_sizes(integers), {}
-    if measure:
-        found = measured(integers, core)
-        counts, memory = {quantity: found[quantity] for quantity in sizes_of}, {quantity: found[quantity] for quantity in MEMORY}
+    if measured:
+        counts, memory = {quantity: measured[quantity] for quantity in sizes_of}, measured
     else:
         both = estimated(integers, core)
         counts, errors = {quantity: n for quantity, (n, _) in both.items()}, {quantity: e for quantity, (_, e) in both.items()}
@@ -134,7 +115,7 @@ def report(integers: IntegerModel, core: str, measure: bool = False) -> dict:
     layers = [{"layer": quantity, "multiply_adds": sizes_of[quantity][0], "instructions": n, "relative_error": errors.get(quantity, 0.0)}
               for quantity, n in counts.items()]
     total = sum(counts.values())
-    return {"core": core, "source": "measured in QEMU" if measure else "instructions.csv", "layers": layers, "instructions": total,
+    return {"core": core, "source": "measured in QEMU" if measured else "instructions.csv", "layers": layers, "instructions": total,
             "network_instructions": total - counts["front_end"], **ranges(core, total), "clip_s": integers.clip_s,
             "ram_bytes": {"context": memory["context_bytes"], "stack": memory["stack_bytes"]},
             "flash_bytes": {"code": memory[".text"], "constants": memory[".rodata"]},
@@ -153,20 +134,31 @@ def array_bytes(integers: IntegerModel, core: str) -> int:
     return sum(array.nbytes for array in body(network, streams, 0)[1].values())
 
 
+def name_of(core: str) -> str:
+    """m0plus -> Cortex-M0+."""
+    return f"Cortex-{core.replace('plus', '+').upper()}"
+
+
 def as_text(found: dict) -> str:
     """report -> lines for people."""
-    lines = [f"Cortex-{found['core'].replace('plus', '+').upper()}, one clip of {found['clip_s']:g} s; instructions: {found['source']}", "",
-             f"{'layer':18}{'multiply-adds':>14}{'instructions':>14}  {'':10}"]
+    source = "counted in QEMU" if found["source"] != "instructions.csv" else (
+        "from a table of counts in QEMU; --measure counts those of this very network")
+    lines = [f"{name_of(found['core'])}, one clip of {found['clip_s']:g} s", f"instructions: {source}", "",
+             f"{'layer':18}{'multiply-adds':>14}{'instructions':>14}"]
     for layer in found["layers"]:
         error = f"within {100 * layer['relative_error']:.0f} %" if layer["relative_error"] else ""
         lines.append(f"{layer['layer']:18}{layer['multiply_adds']:14,}{layer['instructions']:14,}  {error}".rstrip())
-    (fewest, most), (least, largest) = found["cycles"], found["microjoules"]
+    (fewest, most), (least, largest), clip_s = found["cycles"], found["microjoules"], found["clip_s"]
     assumed = found["assumptions"]
     ram, flash = found["ram_bytes"], found["flash_bytes"]
-    return "\n".join([*lines, f"{'all':18}{sum(layer['multiply_adds'] for layer in found['layers']):14,}{found['instructions']:14,}", "",
-                      f"cycles   {fewest / 1e6:.1f} to {most / 1e6:.1f} million ({assumed['cycles_an_instruction'][0]:g} to "
-                      f"{assumed['cycles_an_instruction'][1]:g} an instruction: memory without and flash with wait states)",
-                      f"energy   {least:.0f} to {largest:.0f} microjoules ({assumed['microamperes_a_mhz'][0]} to "
-                      f"{assumed['microamperes_a_mhz'][1]} microamperes a MHz at {assumed['volts']:g} V; an assumption: measure your board)",
-                      f"RAM      {ram['context']:,} bytes of context + {ram['stack']:,} of stack",
-                      f"flash    {flash['code']:,} bytes of code + {flash['constants']:,} of constants, front end and streams included"])
+    return "\n".join([
+        *lines, f"{'all':18}{sum(layer['multiply_adds'] for layer in found['layers']):14,}{found['instructions']:14,}", "",
+        f"cycles   {fewest / 1e6:.1f} to {most / 1e6:.1f} million a clip, assumed {assumed['cycles_an_instruction'][0]:g} to "
+        f"{assumed['cycles_an_instruction'][1]:g} an instruction (memory without wait states to flash with them)",
+        f"clock    {fewest / 1e6 / clip_s:.1f} to {most / 1e6 / clip_s:.1f} MHz keep up with the sound",
+        f"energy   {least:.0f} to {largest:.0f} microjoules a clip, {least / clip_s:.0f} to {largest / clip_s:.0f} microwatts on average, "
+        f"assumed {assumed['microamperes_a_mhz'][0]} to {assumed['microamperes_a_mhz'][1]} microamperes a MHz at {assumed['volts']:g} V "
+        "while it computes; without microphone and sleep: measure your board",
+        f"RAM      {ram['context'] + ram['stack']:,} bytes: {ram['context']:,} of context + {ram['stack']:,} of stack",
+        f"flash    {flash['code'] + flash['constants']:,} bytes: {flash['code']:,} of code + {flash['constants']:,} of constants; front end "
+        "and streams included"])

@@ -11,13 +11,15 @@ from .device_helium import helium_arrays, helium_macros, helium_work_words
 from .device_layout import GROUP, Network, clip_shape, up_to_multiple
 from .device_rows import rows_arrays
 from .front_end import tables
-from .int8 import IntegerModel
+from .int8 import IntegerModel, real
 from .int8_params import mean_of_sum
+from .model import target_score
 
 C_TYPES = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t", "uint16": "uint16_t",
            "uint32": "uint32_t"}
 FORMS = {"DSP": partial(fast_arrays, form="DSP"), "ROWS": rows_arrays, "HELIUM": helium_arrays,
          "PLAIN": partial(fast_arrays, form="PLAIN")}
+EVEN = "the target is as likely as not"
 TABLES = ("window", "twiddles", "segments", "weights", "unweights", "log_table")
 
 
@@ -212,14 +214,40 @@ def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
     return known | {"NPGRU_LOGIT_SCALE": f"{float(logits.scale):.9g}f", "NPGRU_LOGIT_ZERO_POINT": str(logits.zero_point)}
 
 
-def model_files(integers: IntegerModel, network: Network, about: str) -> dict[str, str]:
-    """{"npgru_model.h": text, "npgru_model.c": text}; about: a sentence on the network, for their heads."""
+def lowest_difference(integers: IntegerModel, threshold: float) -> int:
+    """Of the target's int8 logit and the other: the difference from which on a clip's score is at least threshold, or 256.
+
+    The score of `npgru detect` depends on nothing else and never falls with it: softmax of scale x (q - zero_point), whose
+    differences are exact in float64. So the device decides as it does, in integers.
+    """
+    d = np.arange(-255, 256)
+    codes = np.stack([-128 + np.maximum(-d, 0), -128 + np.maximum(d, 0)], axis=1)
+    last = integers.operators[-2].name
+    reached = target_score(real(integers, {last: codes}, last)) >= threshold
+    return int(d[np.argmax(reached)]) if reached.any() else 256
+
+
+def decision(integers: IntegerModel, threshold: float, origin: str) -> list[str]:
+    """The lines of NPGRU_THRESHOLD; origin: where it comes from."""
+    odds = np.exp(float(integers.operators[-2].y.scale))
+    return [f"/* A score of at least {threshold:.6f} is a detection: {origin}. It is this difference of the logits, target - other;",
+            f"   1 more asks for {odds:.3f} times the odds. Define it otherwise for another threshold. */", "#ifndef NPGRU_THRESHOLD",
+            f"#define NPGRU_THRESHOLD {lowest_difference(integers, threshold)}", "#endif"]
+
+
+def model_files(integers: IntegerModel, network: Network, about: str, threshold: float = 0.5, origin: str = EVEN) -> dict[str, str]:
+    """{"npgru_model.h": text, "npgru_model.c": text}.
+
+    about                a sentence on the network, for their heads
+    threshold, origin    the score from which on a clip is a detection, and in words where that comes from
+    """
     macros = sizes(integers, network)
     magic = zlib.crc32(repr(macros).encode())
     header = [f"/* Sizes of the network, written by npgru export.\n   {about} */", "#ifndef NPGRU_MODEL_H",
               "#define NPGRU_MODEL_H", "",
               '#include "form.h"', "", f"#define NPGRU_MODEL_MAGIC 0x{magic:08x}u"]
     header += [f"#define {name} {value}" for name, value in macros.items()]
+    header += ["", *decision(integers, threshold, origin)]
     source = [f"/* The network's numbers, in the order of the kernels; written by npgru export.\n   {about} */",
               '#include "npgru.h"', "",
               rings_source(network), front_end_source(integers.front_end)]

@@ -6,12 +6,13 @@ of build systems, demos, README), qemu/ (the emulated board) and the operators t
 import tempfile
 from pathlib import Path
 from string import Template
+from textwrap import fill
 
 from . import __version__, emulator
 from .checkpoint import write_atomically
-from .device_fast import fast_arrays
+from .device_costs import MEMORY, context_bytes, layer_sizes, report
 from .device_layout import Network, network_of
-from .device_source import model_files
+from .device_source import EVEN, model_files
 from .emulator import CSRC
 from .int8 import IntegerModel
 
@@ -21,24 +22,28 @@ PROJECT = ("CMakeLists.txt", "Makefile", "zephyr/module.yml", "zephyr/CMakeLists
 TEMPLATES = ("library.json", "library.properties", "idf_component.yml")
 CORES = ("m0plus", "m3", "m4", "m7", "m33", "m55")
 KERNELS = ("conv", "depthwise", "pointwise", "pool", "gru_input", "gru_step", "gru")
+COUNTED = ("Instructions, not cycles, of one clip: `npgru cost` turns them into cycles and energy. The network starts from int8\n"
+           "features, without `NPGRU_CONTINUOUS`. The context holds all activations and states.")
 NETWORK_ONLY = ("-DNPGRU_FRONT_END=0", "-DNPGRU_WITH_CONTINUOUS=0")
 
 
-def folder_files(integers: IntegerModel, cores=CORES) -> dict[str, str]:
+def folder_files(integers: IntegerModel, cores=(), threshold: float = 0.5, origin: str = EVEN) -> dict[str, str]:
     """{path inside the folder: text}, all of it.
 
-    cores     whose instructions the README tells, measured if the toolchain is there
-    raises    ValueError for a network that a device does not run
+    cores                whose instructions the README tells as measured, if the toolchain is there; else all are estimated
+    threshold, origin    the score from which on a clip is a detection, and in words where that comes from
+    raises               ValueError for a network that a device does not run
     """
     network = network_of(integers)
     files = {f"src/{path.name}": text_of(path) for path in sorted((CSRC / "device").glob("*.[ch]"))}
     files |= {f"src/{name}": text_of(CSRC / name) for name in OPERATORS}
-    files |= {f"src/{name}": text for name, text in model_files(integers, network, about(integers, network)).items()}
+    model = model_files(integers, network, about(integers, network), threshold, origin)
+    files |= {f"src/{name}": text for name, text in model.items()}
     files |= {f"demo/{name}": text_of(CSRC / "project" / name) for name in ("wav.c", "qemu.c", "layers.c")}
     files |= {f"demo/{name}": text_of(CSRC / "qemu" / name) for name in ("board.c", "board.h", "board.ld")}
     files |= {name: text_of(CSRC / "project" / name) for name in PROJECT}
     files |= {name: Template(text_of(CSRC / "project" / name)).substitute(version=__version__) for name in TEMPLATES}
-    return files | {"README.md": readme(integers, network, files, cores)}
+    return files | {"README.md": readme(integers, network, files, cores, f"{threshold:.4f} ({origin})")}
 
 
 def text_of(path: Path) -> str:
@@ -49,8 +54,13 @@ def about(integers: IntegerModel, network: Network) -> str:
     """One sentence on the network."""
     blocks = ", ".join(str(pointwise.channels) for _, pointwise in network.blocks) or "none"
     units, dense = network.gru.arrays["u"].shape[1], ", ".join(str(len(op.arrays["bias"])) for op in network.dense)
-    return (f"MobileGRU for {integers.classes[1]}: {network.conv.channels} filters, blocks {blocks}, GRU {units} with int"
+    return (f"MobileGRU for {target_of(integers)}: {network.conv.channels} filters, blocks {blocks}, GRU {units} with int"
             f"{integers.state_bits} state, dense {dense}.")
+
+
+def target_of(integers: IntegerModel) -> str:
+    """The target's name, as a comment of C may hold it: one line that does not end the comment."""
+    return " ".join(integers.classes[1].replace("*/", "* /").replace("\\", "/").split())
 
 
 def write_folder(folder: Path, files: dict[str, str]) -> None:
@@ -61,38 +71,70 @@ def write_folder(folder: Path, files: dict[str, str]) -> None:
         write_atomically(path, lambda file, text=text: file.write(text.encode()))
 
 
-def readme(integers: IntegerModel, network: Network, files: dict[str, str], cores) -> str:
+def readme(integers: IntegerModel, network: Network, files: dict[str, str], cores, threshold: str) -> str:
     """README.md with this model's figures."""
     fe, hop = integers.front_end, integers.front_end.window_stride * network.conv.sizes["stride_rows"]
-    missing = emulator.missing()
-    numbers, context = f"Not measured: {missing or 'it was not asked for'}.", "some 10 000"
-    if cores and not missing:
-        numbers, context = measured(files, cores)
+    numbers = measured_numbers(integers, files, cores) if cores and not emulator.missing() else estimated_numbers(integers)
     return Template(text_of(CSRC / "project" / "README.md")).substitute(
-        title=f"{integers.classes[1]} detector", about=about(integers, network), version=__version__, numbers=numbers,
+        title=f"{target_of(integers)} detector", about=fill(about(integers, network), 120), version=__version__, numbers=numbers,
         rate=fe.sample_rate_hz, clip_s=f"{integers.clip_s:g}", hop_ms=f"{1000 * hop / fe.sample_rate_hz:g}",
-        context_bytes=context)
+        context_bytes=context_bytes(integers), threshold=threshold)
 
 
-def measured(files: dict[str, str], cores) -> tuple[str, str]:
-    """A table in Markdown of every core's instructions and bytes, from the emulator; and the bytes of the context."""
-    head = "| core | network, instructions a clip | with front end | network: code, constants, RAM + stack, bytes | all of it |"
-    rows = []
-    with tempfile.TemporaryDirectory() as folder:
-        write_folder(Path(folder), {name: text for name, text in files.items() if name.startswith(("src/", "demo/"))})
+def estimated_numbers(integers: IntegerModel) -> str:
+    """Tables in Markdown of every core's instructions and bytes, as `npgru cost` tells them."""
+    reports = {core: report(integers, core) for core in CORES}
+    rows = [f"| {core} | {found['network_instructions']:,} | {found['instructions']:,} | {found['flash_bytes']['code']:,} + "
+            f"{found['flash_bytes']['constants']:,} | {found['ram_bytes']['context']:,} + {found['ram_bytes']['stack']} |"
+            for core, found in reports.items()]
+    layers = {core: {layer["layer"]: layer["instructions"] for layer in found["layers"]} for core, found in reports.items()}
+    error = max(layer["relative_error"] for found in reports.values() for layer in found["layers"])
+    near = f"; those of a layer of another size are within {100 * error:.0f} %" if error else ""
+    return "\n".join([
+        "Estimated, not measured: from counts of layers of these sizes in networks of random weights, made with arm-none-eabi-gcc",
+        f"-O2 in the emulator QEMU{near}. `npgru export` measures this very model where both are installed.", "",
+        "| core | network, instructions a clip | with front end | flash: code + constants, bytes | RAM: context + stack, bytes |",
+        "|---|---|---|---|---|", *rows, "", *layer_table(integers, layers), "", COUNTED])
+
+
+def measured_numbers(integers: IntegerModel, files: dict[str, str], cores) -> str:
+    """Tables in Markdown of every core's instructions and bytes, from the emulator."""
+    head = ("| core | network, instructions a clip | with front end | that at -Os | network: code; constants; RAM + stack, bytes | "
+            "all of it |")
+    rows, layers = [], {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        write_folder(folder, {path: text for path, text in files.items() if path.startswith(("src/", "demo/"))})
         for core in cores:
-            network, everything = (figures(Path(folder), core, flags) for flags in (NETWORK_ONLY, ()))
-            rows.append(f"| {core} | {network['instructions']} | {everything['instructions']} | {bytes_text(network)} | "
-                        f"{bytes_text(everything)} |")
-        layers = {core: layer_figures(Path(folder), core) for core in cores}
-    text = "\n".join([head, "|---|---|---|---|---|", *rows, "", *layer_table(layers)])
-    note = ("\n\nInstructions (not cycles) of one clip, counted in QEMU; the network from int8 features, without "
-            "`NPGRU_CONTINUOUS`. arm-none-eabi-gcc -O2. RAM: the context, which holds all activations and states.")
-    return text + note, str(everything["context_bytes"])
+            whole, network, layers[core] = counted(integers, folder, core)
+            rows.append(f"| {core} | {network['instructions']:,} | {whole['instructions']:,} | "
+                        f"{figures(folder, core, ('-Os',))['instructions']:,} | {bytes_text(network)} | {bytes_text(whole)} |")
+    return "\n".join(["Measured in the emulator QEMU with arm-none-eabi-gcc, -O2 where nothing else is said.", "", head,
+                      "|---|---|---|---|---|---|", *rows, "", *layer_table(integers, layers), "", COUNTED])
+
+
+def counted(integers: IntegerModel, folder: Path, core: str) -> tuple[dict, dict, dict]:
+    """An exported folder on a core: `figures` of all of it, of the network alone, and {layer: instructions a clip}.
+
+    The front end is what a clip of samples takes more than its int8 features do.
+    """
+    whole, network = figures(folder, core), figures(folder, core, NETWORK_ONLY)
+    counts = [n for _, n in layer_figures(folder, core)]
+    layers = dict(zip([layer for layer in layer_sizes(integers) if layer not in ("front_end", "rest")], counts))
+    return whole, network, {"front_end": whole["instructions"] - network["instructions"], **layers,
+                            "rest": network["instructions"] - sum(counts)}
+
+
+def measured(integers: IntegerModel, core: str) -> dict[str, int]:
+    """Instructions of every layer, their total, and the bytes of MEMORY, counted in QEMU.   raises RuntimeError without it"""
+    with tempfile.TemporaryDirectory() as name:
+        write_folder(Path(name), folder_files(integers))
+        whole, _, layers = counted(integers, Path(name), core)
+    return {**layers, "total": whole["instructions"], **{quantity: whole[quantity] for quantity in MEMORY}}
 
 
 def bytes_text(figure: dict[str, int]) -> str:
-    return f"{figure['.text']}, {figure['.rodata']}, {figure['context_bytes']} + {figure['stack_bytes']}"
+    return f"{figure['.text']:,}; {figure['.rodata']:,}; {figure['context_bytes']:,} + {figure['stack_bytes']}"
 
 
 def figures(folder: Path, core: str, flags=()) -> dict[str, int]:
@@ -115,9 +157,8 @@ def layer_figures(folder: Path, core: str) -> list[tuple[str, int]]:
     return [(parts[0], int(parts[1])) for parts in lines if len(parts) == 2]
 
 
-def layer_table(layers: dict[str, list]) -> list[str]:
-    """Rows of Markdown: layers down, cores across."""
-    counts = zip(*([count for _, count in rows] for rows in layers.values()))
-    names = [name for name, _ in next(iter(layers.values()))]
-    rows = [f"| {name.replace('_', ' ')} | {' | '.join(map(str, row))} |" for name, row in zip(names, counts)]
-    return [f"| instructions a clip | {' | '.join(layers)} |", "|---" * (1 + len(layers)) + "|", *rows]
+def layer_table(integers: IntegerModel, layers: dict[str, dict[str, int]]) -> list[str]:
+    """Rows of Markdown: layers down, their multiply-adds and cores across."""
+    rows = [f"| {layer.replace('_', ' ')} | {multiply_adds:,} | {' | '.join(f'{counts[layer]:,}' for counts in layers.values())} |"
+            for layer, (multiply_adds, _) in layer_sizes(integers).items()]
+    return [f"| instructions a clip | multiply-adds | {' | '.join(layers)} |", "|---" * (2 + len(layers)) + "|", *rows]

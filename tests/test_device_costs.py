@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from runs import npgru
 
-from npgru import detector, device_costs, emulator, model
+from npgru import detector, device_costs, emulator, export_c, model
 
 sys.path.insert(0, str(emulator.CSRC.parent / "tests" / "firmware"))
 from seeded_student import seeded_student  # noqa: E402
@@ -54,7 +54,7 @@ def test_another_network_is_estimated_within_the_stated_error(core):
     assert all(0 <= error < 0.2 for _, error in found.values())
     if emulator.missing():
         pytest.skip(emulator.missing())
-    counted = device_costs.measured(integers, core)
+    counted = export_c.measured(integers, core)
     total = sum(n for n, _ in found.values())
     assert abs(total / counted["total"] - 1) < 0.1
     assert all(n > 0 for n, _ in found.values()) and np.isfinite(total)

@@ -5,11 +5,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
-from runs import contents, npgru
+from runs import contents
 from test_int8 import SIZES, clips, quantised, trained
 
-from npgru import detector, emulator, export_c, feature_files, features, int8, int8_params, int8_reference, model
+from npgru import export_c, feature_files, features, int8, int8_params, int8_reference, model
 from npgru.device_layout import network_of
 from npgru.front_end import FrontEnd
 from npgru.int8_nonlinear import softmax_s8
@@ -196,46 +195,3 @@ def test_nothing_is_called_but_memcpy_and_memset(student, tmp_path):
 def test_the_same_network_gives_the_same_bytes(student):
     assert export_c.folder_files(student[0], ()) == {
         name: content.decode() for name, content in contents(student[1]).items() if not name.startswith("form")}
-
-
-def test_make_builds_a_demo_that_reads_wav_files(student, samples, tmp_path):
-    shutil.copytree(student[1], tmp_path / "folder")
-    subprocess.run(["make", "-s", "-C", tmp_path / "folder", "CFLAGS=-O2 -Werror"], check=True)
-    soundfile.write(tmp_path / "clip.wav", samples[:2].ravel(), 16000)
-    program = tmp_path / "folder" / "npgru_wav"
-    printed = subprocess.run([program, tmp_path / "clip.wav"], capture_output=True, text=True, check=True).stdout
-    expected = expected_scores(student[0], features.log_mel(samples[:2], student[0].front_end))
-    found = [list(map(int, line.split("logits")[1].split())) for line in printed.splitlines()]
-    assert found == expected[:, 2:].tolist()
-    soundfile.write(tmp_path / "wrong.wav", samples[0], 8000)
-    for name in ("wrong.wav", "missing.wav"):
-        refused = subprocess.run([program, tmp_path / name], capture_output=True, text=True)
-        assert refused.returncode != 0 and len(refused.stderr.splitlines()) == 1
-
-
-def test_the_command_writes_a_folder_from_a_run_and_from_a_tflite_file(finished, tmp_path):
-    from_run, file, from_file = tmp_path / "run", tmp_path / "m.tflite", tmp_path / "file"
-    for args in ((finished, "--format", "c", "--no-measure", "-o", from_run), (finished, "-o", file),
-                 (file, "--format", "c", "--no-measure", "-o", from_file)):
-        process = npgru("export", *args)
-        assert process.returncode == 0, process.stderr
-    assert contents(from_run) == contents(from_file)
-    integers = detector.load(finished).integers
-    x = clips(np.random.default_rng(1), 4)
-    np.testing.assert_array_equal(scores_of(compiled(from_run, DSP), integers, x, "features"), expected_scores(integers, x))
-
-
-def test_the_command_refuses(finished, tmp_path):
-    (tmp_path / "file").write_text("x")
-    process = npgru("export", finished, "--format", "c", "-o", tmp_path / "file")
-    assert process.returncode == 1 and "is a file" in process.stderr and len(process.stderr.splitlines()) == 1
-    process = npgru("export", finished, "--stage", "student", "--format", "c", "-o", tmp_path / "folder")
-    assert process.returncode == 1 and "not quantised" in process.stderr
-
-
-@pytest.mark.skipif(emulator.missing() is not None, reason="no toolchain")
-def test_the_readme_tells_what_was_measured(student):
-    text = export_c.folder_files(student[0], ("m4",))["README.md"]
-    rows = {row.split("|")[1].strip(): row.split("|")[2:] for row in text.splitlines() if row.startswith("| ")}
-    total, layers = int(rows["m4"][0]), [int(rows[name][0]) for name in ("conv", "gru input", "gru steps")]
-    assert 0.25 * total < sum(layers) < total < 1_900_000 and "$" not in text

@@ -6,7 +6,8 @@
            n = read_microphone(samples);                   int16_t, mono, NPGRU_SAMPLE_RATE_HZ, any n
            for (int32_t at = 0; at < n; ) {
                at += npgru_push(&detector, samples + at, n - at);
-               while (npgru_score(&detector, &result) == NPGRU_OK) use(result.probabilities[1] + 128);   1/256
+               while (npgru_score(&detector, &result) == NPGRU_OK)
+                   if (npgru_detected(&result)) use(result.probabilities[1] + 128);               1/256
            }
        }
 
@@ -82,6 +83,9 @@ npgru_status npgru_flush(npgru *c);
 
 /* The next score, each once, up to 2 of the last npgru_push; NPGRU_NOT_READY: there is none. */
 npgru_status npgru_score(npgru *c, npgru_result *result);
+
+/* 1 for a detection: the score of `npgru detect` reaches its threshold, npgru_model.h. */
+static inline int npgru_detected(const npgru_result *r) { return r->logits[1] - r->logits[0] >= NPGRU_THRESHOLD; }
 
 #ifdef __cplusplus
 }

@@ -51,6 +51,7 @@ int main(void)
     board_print_number("instructions", board_instructions_since(start));
     if (npgru_score(&detector, &result) != NPGRU_OK) return 2;
     board_print_number("score_256", (uint64_t)(result.probabilities[1] + 128));
+    board_print_number("detected", (uint64_t)npgru_detected(&result));
     board_print_number("context_bytes", sizeof detector);
     board_paint_stack();
     clip();

@@ -46,7 +46,7 @@ static long listen(npgru *detector, const int16_t *samples, int32_t n, long long
         at += taken;
         for (; npgru_score(detector, &r) == NPGRU_OK; n_scores++) {
             const double end_s = (double)(begin + at) / NPGRU_SAMPLE_RATE_HZ;
-            printf("%.3f s  score %.4f  logits", end_s, (r.probabilities[1] + 128) / 256.0);
+            printf("%.3f s  score %.4f%s  logits", end_s, (r.probabilities[1] + 128) / 256.0, npgru_detected(&r) ? "  detected" : "");
             for (int k = 0; k < NPGRU_CLASSES; k++) printf(" %d", r.logits[k]);
             printf("\n");
         }

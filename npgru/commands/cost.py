@@ -8,11 +8,12 @@ def run(args) -> int:
     import json
     import sys
 
-    from .. import detector, device_costs
+    from .. import detector, device_costs, export_c
     integers = detector.load(args.model, args.stage, args.state_bits).integers
     if integers is None:
         raise ValueError(f"{args.model}: the network is not quantised; train it with --stages ...,quantise or ...,calibrate")
-    report = device_costs.report(integers, args.core, args.measure)
+    measured = export_c.measured(integers, args.core) if args.measure else None
+    report = device_costs.report(integers, args.core, measured)
     if args.json:
         json.dump(report, sys.stdout, indent=1)
         print()

@@ -1,7 +1,7 @@
 """npgru export."""
 from pathlib import Path
 
-from .options import PRODUCTS, add_command
+from .options import PRODUCTS, add_command, probability
 
 
 def run(args) -> int:
@@ -13,7 +13,7 @@ def run(args) -> int:
     if args.state_bits not in (None, integers.state_bits):
         raise ValueError(f"{args.model}: its GRU has int{integers.state_bits} state, frozen already; leave --state-bits out")
     if args.format == "c":
-        return write_c(args, integers)
+        return write_c(args, integers, found.facts)
     from .. import export_tflite
     known = ("threshold", "calibration", "seed", "data_sha256", "npgru")
     facts = {name: found.facts[name] for name in known if name in found.facts}
@@ -23,15 +23,29 @@ def run(args) -> int:
     return 0
 
 
-def write_c(args, integers) -> int:
-    from .. import export_c
+def write_c(args, integers, facts) -> int:
+    from tqdm import tqdm
+
+    from .. import emulator, export_c
     folder = Path(args.output)
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder}: is a file; --format c writes a folder")
-    files = export_c.folder_files(integers, export_c.CORES if args.measure else ())
+    cores = tqdm(export_c.CORES if args.measure and not emulator.missing() else (), "counting instructions", disable=None, leave=False)
+    files = export_c.folder_files(integers, cores, *decision(args, facts))
     export_c.write_folder(folder, files)
     print(f"{folder}: {len(files)} files of C99, GRU with int{integers.state_bits} state; its README.md says how to build them")
     return 0
+
+
+def decision(args, facts) -> tuple[float, str]:
+    """The threshold that goes into the folder, and where it comes from: what `npgru detect` takes."""
+    if args.min_conf is not None:
+        return args.min_conf, "given to npgru export"
+    if facts.get("threshold") is None:
+        raise ValueError(f"{args.model}: states no threshold; give one with --min_conf")
+    if known := facts.get("calibration"):
+        return facts["threshold"], f"calibrated to precision {known['wanted_precision']:g}"
+    return facts["threshold"], "F1 was best there in validation"
 
 
 def add(commands) -> None:
@@ -54,4 +68,6 @@ def add(commands) -> None:
     p.add_argument("--minimal", action="store_true", help="without metadata, and all else that may be left out")
     p.add_argument("--no-measure", dest="measure", action="store_false", help="--format c: no counts in its README.md, "
                    "which take arm-none-eabi-gcc, qemu-system-arm and some seconds")
+    p.add_argument("--min_conf", "--min-conf", type=probability, metavar="P", help="--format c: lowest score of a detection, "
+                   "0 to 1 (default: the model's own, which npgru detect takes too)")
     p.add_argument("--stage", choices=PRODUCTS, help="which network of the run (default: the last that is finished)")
