@@ -51,14 +51,22 @@ def depthwise_stream(layer: Convolution, found) -> np.ndarray:
     return np.concatenate([columns, words(offsets_for_codes(layer, found))[:, None], words(found[:, :1])], axis=1).ravel()
 
 
+def rows_of_four(w, bias, R, lanes: int) -> np.ndarray:
+    """w (n, D): for every 4 rows `lanes` bytes of each, the next `lanes`, ..; 4 biases, 4 R."""
+    N, D = up_to_multiple(len(w), 4), up_to_multiple(w.shape[1], lanes)
+    parts = padded(w, N, D).reshape(N // 4, 4, D // lanes, lanes).transpose(0, 2, 1, 3)
+    bias, R = padded(bias, N), padded(R, N)
+    return np.concatenate([part for n in range(N // 4) for part in (
+        as_words(parts[n]), words(bias[4 * n:4 * n + 4]), words(R[4 * n:4 * n + 4]))])
+
+
 def gru_streams(network: Network) -> tuple | None:
-    """The input's product on codes; the state's as the DSP form takes it."""
+    """The product with the input, on codes, and that with the state."""
     numbers = gru_numbers(network)
     if numbers is None:
         return None
     w, bias, R = numbers[0]
-    both = np.stack([bias + 128 * w.sum(axis=1), R], axis=1)
-    return pairs_of_rows(w, both, up_to_multiple(len(w), 4)), gru_arrays(network)[1]
+    return rows_of_four(w, bias + 128 * w.sum(axis=1), R, VECTOR), rows_of_four(*numbers[1], VECTOR // 2)
 
 
 def is_narrow(layer: Convolution, found, N: int) -> bool:
@@ -99,6 +107,7 @@ def helium_macros(network: Network) -> dict[str, int]:
     step = network.conv.sizes["stride_columns"] * network.conv.sizes["kernel_rows"]
     macros = {"HELIUM_CONV": int(conv), "HELIUM_BLOCKS": int(blocks), "HELIUM_GRU": int(blocks and gru_numbers(network) is not None),
               "GROUP": COLUMNS if blocks else GROUP, "CONV_STEP": step,
+              "VECTORS_GRU": up_to_multiple(network.gru.arrays["w"].shape[1], VECTOR) // VECTOR,
               "COLUMNS": network.conv.columns if network.conv.columns <= COLUMNS else 0}
     for kind in ("CONV", "POINTWISE", "POOL"):
         vectors = {-(-layer.w[0].size // VECTOR) for layer in network.by_kind[kind]}

@@ -10,7 +10,8 @@ sys.path.insert(0, str(Path(__file__).parent / "firmware"))
 from seeded_student import seeded_student  # noqa: E402
 
 from npgru.device_fast import proved  # noqa: E402
-from npgru.device_helium import depthwise_stream, helium_arrays, helium_macros, is_narrow, pairs_of_rows, product_stream  # noqa: E402
+from npgru.device_helium import (  # noqa: E402
+    depthwise_stream, helium_arrays, helium_macros, is_narrow, pairs_of_rows, product_stream, rows_of_four)
 from npgru.device_layout import network_of  # noqa: E402
 
 
@@ -28,6 +29,19 @@ def test_rows_of_weights_come_in_pairs_with_their_numbers_behind(rng):
     np.testing.assert_array_equal(stream[1, 16:].astype(np.int32), [numbers[2, 0], 0, numbers[2, 1], 0])
     twice = pairs_of_rows(w, numbers, 4, times=2).reshape(2, 2 * 8 + 8)[1, 16:].astype(np.int32)
     np.testing.assert_array_equal(twice, [numbers[2, 0], 0, numbers[2, 0], 0, numbers[2, 1], 0, numbers[2, 1], 0])
+
+
+@pytest.mark.parametrize("D, lanes", [(16, 8), (13, 8), (20, 16)])
+def test_rows_in_fours_go_vector_by_vector(D, lanes, rng):
+    w, bias, R = rng.integers(-128, 128, (6, D)), rng.integers(-2**31, 2**31, 6), rng.integers(0, 2**31, 6)
+    n_vectors = -(-D // lanes)
+    stream = rows_of_four(w, bias, R, lanes).reshape(2, n_vectors * lanes + 8)
+    for row in range(6):
+        four, k = divmod(row, 4)
+        vectors = stream[four, :-8].copy().view(np.int8).reshape(n_vectors, 4, lanes)[:, k].ravel()
+        np.testing.assert_array_equal(vectors, [*w[row], *[0] * (n_vectors * lanes - D)])
+        np.testing.assert_array_equal(stream[four, [-8 + k, -4 + k]].astype(np.int32), [bias[row], R[row]])
+    assert not stream[1, :-8].copy().view(np.int8).reshape(n_vectors, 4, lanes)[:, 2:].any()
 
 
 def test_the_bias_takes_what_codes_leave_out(network, rng):

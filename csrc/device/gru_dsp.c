@@ -1,7 +1,7 @@
 /* The GRU with an int16 state for the DSP instructions: npgru/int8_gru.py, every rounding point of it. */
 #include "layers.h"
 
-#if (NPGRU_FORM == NPGRU_DSP || NPGRU_FORM == NPGRU_HELIUM) && NPGRU_FAST_GRU
+#if (NPGRU_FORM == NPGRU_DSP || (NPGRU_FORM == NPGRU_HELIUM && !NPGRU_HELIUM_GRU)) && NPGRU_FAST_GRU
 #include "gru_cell.h"
 
 static inline int16_t rescaled(int32_t acc, uint32_t r)                                 /* MBQ64 */
@@ -14,7 +14,6 @@ static inline int32_t up_to_4(int32_t n) { return (n + 3) & ~3; }
 
 #define OF_FIRST(a, i) rescaled((a) + (int32_t)s[i], s[4 + (i)])
 
-#if !NPGRU_HELIUM_GRU
 /* 2 inputs of 2 rows of pooled (x0, x1) x 4 rows of w. Packed weights: kernels_dsp.c. */
 #define INPUT(k)                                                                 \
     do {                                                                         \
@@ -54,7 +53,6 @@ CM_HOT void npgru_gru_input_fast(const npgru_gru *p, const npgru_half *pooled, i
         s += 8;
     }
 }
-#endif
 
 /* 2 inputs of h x 4 rows of u. */
 #define STATE(k)                                                                                         \

@@ -17,20 +17,26 @@ SIZES = [NetworkConfig(conv_filters=5, block_filters=(7, 6), gru_units=3, dense_
          NetworkConfig(conv_filters=1, block_filters=(1,), gru_units=1, dense_units=1),
          NetworkConfig(conv_filters=10, conv_kernel=(4, 3), conv_stride=(3, 2), block_filters=(20, 9, 12), pool_size=2, gru_units=5),
          NetworkConfig(conv_filters=8, conv_kernel=(5, 5), conv_stride=(4, 3), block_filters=(16,), pool_size=3, gru_units=8),
-         NetworkConfig(conv_filters=6, conv_kernel=(14, 4), block_filters=(49,), gru_units=12),
+         NetworkConfig(conv_filters=6, conv_kernel=(14, 4), block_filters=(50,), gru_units=13),
          NetworkConfig(block_filters=())]
+
+
+def built(core, integers, main, folder):
+    """The exported network and a main of this folder -> an ELF file for a core."""
+    for name, text in device_source.model_files(integers, device_layout.network_of(integers), "A test.").items():
+        (folder / name).write_text(text)
+    sources = [main, *sorted((emulator.CSRC / "device").glob("*.c")), *(emulator.CSRC / name for name in OPERATORS),
+               folder / "npgru_model.c"]
+    emulator.build(core, sources, folder / f"{core}.elf", FLAGS, [folder, emulator.CSRC / "device"])
+    return folder / f"{core}.elf"
 
 
 def network_on(core, integers, x, folder):
     """x (N, T, M) uint16 -> logits and probabilities (N, 2 K) int8 on a core, and what the program printed."""
-    for name, text in device_source.model_files(integers, device_layout.network_of(integers), "A test.").items():
-        (folder / name).write_text(text)
-    sources = [MAIN, *sorted((emulator.CSRC / "device").glob("*.c")), *(emulator.CSRC / name for name in OPERATORS),
-               folder / "npgru_model.c"]
-    emulator.build(core, sources, folder / f"{core}.elf", FLAGS, [folder, emulator.CSRC / "device"])
+    program = built(core, integers, MAIN, folder)
     codes = int8.run(integers, x)
     codes["input"].tofile(folder / "codes.bin")
-    printed = emulator.numbers(emulator.run(core, folder / f"{core}.elf", folder))
+    printed = emulator.numbers(emulator.run(core, program, folder))
     expected = np.concatenate([codes[integers.operators[-2].name], codes["probabilities"]], axis=1)
     return np.fromfile(folder / "scores.bin", np.int8).reshape(expected.shape), expected, printed
 
@@ -71,3 +77,12 @@ def test_rows_of_other_numbers_of_columns(core, bands, toolchain, rng, tmp_path)
     assert macros["HELIUM_BLOCKS"] and macros["COLUMNS"] == {24: 12, 40: 0}[bands]
     found, expected, _ = network_on(core, integers, inputs(front_end, rng, clips[:2]), tmp_path)
     np.testing.assert_array_equal(found, expected)
+
+
+@pytest.mark.parametrize("units", [3, 8, 13, 16])
+def test_the_vectors_cell_is_that_of_all_cores(units, toolchain, tmp_path):
+    integers = seeded_student(16, NetworkConfig(conv_filters=4, block_filters=(4,), gru_units=units))
+    assert helium_macros(device_layout.network_of(integers))["HELIUM_GRU"]
+    program = built("m55", integers, MAIN.with_name("gru_main.c"), tmp_path)
+    printed = emulator.numbers(emulator.run("m55", program, tmp_path))
+    assert printed["different"] == 0 and printed["largest_product"] > 1000
