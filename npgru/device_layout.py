@@ -93,8 +93,8 @@ class Network:
         return up_to_multiple(layer.w.shape[1], self.unroll[kind] * (1 if kind == "CONV" else 2))
 
     def pair_words(self, k: int) -> int:
-        """Of 4 columns in the buffer of block k."""
-        return 4 * self.inputs("POOL" if k == len(self.blocks) - 1 else "POINTWISE", self.blocks[k][1])
+        """Of 4 columns of a row in the buffer of block k."""
+        return 2 * self.inputs("POOL" if k == len(self.blocks) - 1 else "POINTWISE", self.blocks[k][1])
 
     def turns(self, kind: str) -> int:
         """Of the fast kernel: 1 if that is enough for all layers of the kind, else 0 for any number."""

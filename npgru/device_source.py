@@ -114,11 +114,10 @@ def body(network: Network, fast: dict, magic: int) -> tuple[str, dict]:
     mean = mean_of_sum(network.mean.settings["x"], network.mean.y, network.n_steps)
     depthwise, pointwise = [], []
     for k, (first, second) in enumerate(network.blocks):
-        words = network.pair_words(k)
-        depthwise.append(layers.convolution(first, fast[first.name], in_zero=first.in_zero, pair_words=words))
+        depthwise.append(layers.convolution(first, fast[first.name], in_zero=first.in_zero))
         pool = network.pool if k == len(network.blocks) - 1 else 0
-        pointwise.append(layers.convolution(second, fast[second.name], in_channels=second.w.shape[1], pair_words=words,
-                                            pool=pool))
+        pointwise.append(layers.convolution(second, fast[second.name], in_channels=second.w.shape[1],
+                                            pair_words=network.pair_words(k), pool=pool))
     if not network.blocks:                                                        # only its sizes are read
         depthwise, pointwise = ["{ 0 }"], [struct(channels=network.conv.channels, columns=network.conv.columns,
                                                   ring_columns=network.conv.ring_columns, pool=network.pool)]
@@ -190,8 +189,8 @@ def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
     scratch = 2 * (D + 6 * H) if bits == 16 else 6 * H
     rows = up_to_multiple(3 * H, 4)
     gru_words = max(-(-(scratch + D) // 4), (3 * rows + up_to_multiple(H, 4)) // 2)          # the exact form's, the fast one's
-    pairs = [GROUP // 4 * network.pair_words(k) for k in range(len(network.blocks))]
-    work = max([gru_words, *pairs, *rows_work_words(network), *helium_work_words(network)])
+    pairs = max([network.pair_words(k) // 4 for k in range(len(network.blocks))], default=0)
+    work = max([gru_words, 2 * GROUP * pairs, *rows_work_words(network), *helium_work_words(network)])
     features, logits = integers.operators[0], network.dense[-1].y
     slack = network.conv.ring_columns - network.conv.columns + 1        # columns that the fast kernel computes for nothing
     window = slack + network.conv.sizes["window_columns"] * network.inputs("CONV", network.conv) // 2
@@ -201,7 +200,7 @@ def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
         "HOP_SAMPLES": fe.window_stride * network.conv.sizes["stride_rows"], "FRAMES": T, "MELS": M,
         "FEATURES_MULTIPLIER": f"{features.record.multiplier}ull", "FEATURES_SHIFT": features.record.shift,
         "FEATURES_ZERO": features.y.zero_point + 128, "BLOCKS": len(network.blocks), "RINGS": len(network.rings),
-        "CONV_ROW_WORDS": network.conv.sizes["window_columns"] // 2, "STEPS": network.n_steps,
+        "PAIRS": pairs, "CONV_ROW_WORDS": network.conv.sizes["window_columns"] // 2, "STEPS": network.n_steps,
         "UNITS": H, "STATE_BITS": bits,
         "DENSE_LAYERS": len(network.dense), "CLASSES": len(network.dense[-1].arrays["bias"]),
         "TAIL": max([H, *(len(op.arrays["bias"]) for op in network.dense)]), "WINDOW_WORDS": window,

@@ -19,7 +19,7 @@ def integers():
 def test_sizes_of_the_papers_student(integers):
     network = network_of(integers)
     assert network.n_steps == 17 and network.pool == 4 and network.rings == [24 * 16, 48 * 16]
-    assert [network.pair_words(k) for k in (0, 1)] == [4 * 24, 4 * 48]
+    assert [network.pair_words(k) for k in (0, 1)] == [4 * 12, 4 * 24]
     assert network.unroll == {"CONV": 10, "POINTWISE": 12, "POOL": 24}
     assert network.conv.sizes == {"kernel_rows": 10, "kernel_columns": 4, "stride_rows": 5, "stride_columns": 2, "pad_rows": 3,
                                   "pad_columns": 1, "in_columns": 32, "window_columns": 34}

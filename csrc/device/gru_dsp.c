@@ -2,6 +2,7 @@
 #include "layers.h"
 
 #if (NPGRU_FORM == NPGRU_DSP || (NPGRU_FORM == NPGRU_HELIUM && !NPGRU_HELIUM_GRU)) && NPGRU_FAST_GRU
+#include "dsp.h"
 #include "gru_cell.h"
 
 static inline int16_t rescaled(int32_t acc, uint32_t r)                                 /* MBQ64 */
@@ -14,6 +15,84 @@ static inline int32_t up_to_4(int32_t n) { return (n + 3) & ~3; }
 
 #define OF_FIRST(a, i) rescaled((a) + (int32_t)s[i], s[4 + (i)])
 
+#if NPGRU_ASSEMBLY
+/* r0 pooled, r1 stream, r2 and r3 weights of 4 rows, r4 and r5 two rows of inputs, (r6, r7), (r10, r11)
+   the first and the third row, (r8, r9), (r12, lr) with them the second and the fourth.
+   Stack: 0 gx; 4 next; 8 end of gx; 16 pooled; 56 its end. */
+
+/* second = (second - first >> 8) + its bias; first += its bias. */
+#define BIASED(first, first_bias, second, second_bias)                      \
+    "sub " #second ", " #second ", " #first "\n\t"                          \
+    "add " #first ", " #first ", " #first_bias "\n\t"                       \
+    "add " #second ", " #second_bias ", " #second ", asr #8\n\t"
+
+NPGRU_NAKED static void input_rows(NPGRU_UNUSED const npgru_word *x, NPGRU_UNUSED const uint32_t *s, NPGRU_UNUSED int16_t *gx,
+                                   NPGRU_UNUSED int32_t next, NPGRU_UNUSED const npgru_word *x_end)
+{
+    __asm__("push {r0, r4-r11, lr}\n\t"
+            "sub sp, sp, #16\n\t"
+            "strd r2, r3, [sp]\n\t"
+            "add r2, r2, r3\n\t"
+            "str r2, [sp, #8]\n"
+            "1:\n\t"
+            ".irp k,r6,r7,r8,r9,r10,r11,r12,lr\n\t"
+            "mov \\k, #0\n\t"
+            ".endr\n"
+            "2:\n\t"
+            ".rept 8\n\t"
+            "ldmia r1!, {r2, r3}\n\t"
+            "ldmia r0!, {r4, r5}\n\t"
+            "smlad r8, r4, r2, r8\n\t"
+            "smlad r9, r5, r2, r9\n\t"
+            "sxtb16 r2, r2\n\t"
+            "smlad r6, r4, r2, r6\n\t"
+            "smlad r7, r5, r2, r7\n\t"
+            "smlad r12, r4, r3, r12\n\t"
+            "smlad lr, r5, r3, lr\n\t"
+            "sxtb16 r3, r3\n\t"
+            "smlad r10, r4, r3, r10\n\t"
+            "smlad r11, r5, r3, r11\n\t"
+            ".endr\n\t"
+            "ldr r2, [sp, #56]\n\t"
+            "cmp r0, r2\n\t"
+            "bne 2b\n\t"
+            "ldmia r1!, {r2-r5}\n\t"
+            BIASED(r6, r2, r8, r3) BIASED(r7, r2, r9, r3) BIASED(r10, r4, r12, r5) BIASED(r11, r4, lr, r5)
+            "ldmia r1!, {r2-r5}\n\t"
+            "smmulr r6, r6, r2\n\t"
+            "smmulr r7, r7, r2\n\t"
+            "smmulr r8, r8, r3\n\t"
+            "smmulr r9, r9, r3\n\t"
+            "smmulr r10, r10, r4\n\t"
+            "smmulr r11, r11, r4\n\t"
+            "smmulr r12, r12, r5\n\t"
+            "smmulr lr, lr, r5\n\t"
+            ".irp k,r6,r7,r8,r9,r10,r11,r12,lr\n\t"
+            "ssat \\k, #16, \\k\n\t"
+            ".endr\n\t"
+            "pkhbt r6, r6, r8, lsl #16\n\t"
+            "pkhbt r10, r10, r12, lsl #16\n\t"
+            "pkhbt r7, r7, r9, lsl #16\n\t"
+            "pkhbt r11, r11, lr, lsl #16\n\t"
+            "ldrd r2, r3, [sp]\n\t"
+            "add r3, r3, r2\n\t"
+            "strd r7, r11, [r3]\n\t"
+            "strd r6, r10, [r2], #8\n\t"
+            "str r2, [sp]\n\t"
+            "ldr r3, [sp, #8]\n\t"
+            "ldr r0, [sp, #16]\n\t"
+            "cmp r2, r3\n\t"
+            "bne 1b\n\t"
+            "add sp, sp, #16\n\t"
+            "pop {r0, r4-r11, pc}\n");
+}
+
+void npgru_gru_input_fast(const npgru_gru *p, const npgru_half *pooled, int16_t *gx)
+{
+    const npgru_word *in = (const npgru_word *)(const void *)pooled;
+    input_rows(in, p->fast_w, gx, 2 * up_to_4(3 * p->units), in + ((p->in_features + 15) & ~15));
+}
+#else
 /* 2 inputs of 2 rows of pooled (x0, x1) x 4 rows of w. Packed weights: kernels_dsp.c. */
 #define INPUT(k)                                                                 \
     do {                                                                         \
@@ -53,6 +132,7 @@ CM_HOT void npgru_gru_input_fast(const npgru_gru *p, const npgru_half *pooled, i
         s += 8;
     }
 }
+#endif
 
 /* 2 inputs of h x 4 rows of u. */
 #define STATE(k)                                                                                         \

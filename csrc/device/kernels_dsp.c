@@ -1,8 +1,7 @@
 /* The layers for the DSP instructions, two products each. Every output is u = USAT8(SMMUL(256 a + d, Q) >> shift), which
    npgru/device_fast.py proved equal to the exact formula when the model was exported; the streams of weights are in the
    order that its functions <layer>_stream describe. Blocks of 4 columns x 2 channels fill the registers. */
-#include "cortex_m.h"
-#include "layers.h"
+#include "dsp.h"
 
 #if NPGRU_FORM == NPGRU_DSP || NPGRU_FORM == NPGRU_HELIUM
 
@@ -63,109 +62,26 @@ CM_HOT void npgru_conv_fast(const npgru_conv *p, const npgru_half *window, uint3
 }
 #endif
 
-#if NPGRU_FAST_DEPTHWISE && !NPGRU_HELIUM_BLOCKS
-CM_USAT8_OF_SHIFTED(depthwise_saturated, NPGRU_SHIFT_DEPTHWISE)
-static inline npgru_half depthwise_u(int32_t a, uint32_t q) { return (npgru_half)depthwise_saturated(cm_smmul(a, (int32_t)q)); }
-
-/* A column of the ring: even = rows (0, 2), odd = rows (1, 3). The output's first row sees rows 0, 1, 2, its second 1, 2, 3. */
-#define LOAD                                                            \
-    do {                                                                \
-        const uint32_t word = *x++;                                     \
-        even = turn ? cm_uxtb16_16(word) : cm_uxtb16(word);             \
-        odd = turn ? cm_uxtb16_24(word) : cm_uxtb16_8(word);            \
-    } while (0)
-/* It is the left neighbour of the next output, the middle of this one, the right neighbour of the last. Both outputs of a
-   weight one after the other: what has no register is then loaded once for both. */
-#define LEFT(a, b)                                                                          \
-    do {                                                                                    \
-        a = cm_smlad(even, w_left, bias), b = cm_smlad(odd, w_left, bias);                  \
-        a = cm_smlabb(odd, w1, a), b = cm_smlatb(even, w1, b);                              \
-    } while (0)
-#define MIDDLE(a, b)                                                                        \
-    do {                                                                                    \
-        a = cm_smlad(even, w_middle, a), b = cm_smlad(odd, w_middle, b);                    \
-        a = cm_smlabt(odd, w1, a), b = cm_smlatt(even, w1, b);                              \
-    } while (0)
-#define RIGHT(a, b)                                                                         \
-    do {                                                                                    \
-        a = cm_smlad(even, w_right, a), b = cm_smlad(odd, w_right, b);                      \
-        a = cm_smlabb(odd, w1_right, a), b = cm_smlatb(even, w1_right, b);                  \
-    } while (0)
-#define STORE(a, b, m) y[2 * (m)] = depthwise_u(a, q), y[2 * (m) + 8] = depthwise_u(b, q)
-
-/* One channel, columns first..first + n - 1; n a multiple of 4, turn a constant where this is called. */
-static inline void depthwise_channel(const npgru_word *x, int32_t turn, const uint32_t *s, int32_t has_left, int32_t n_groups,
-                                     int32_t has_right, int32_t group_halves, npgru_half *y)
-{
-    const int32_t bias = (int32_t)s[0];
-    const uint32_t w_left = s[1], w_middle = s[2], w_right = s[3], w1 = s[4], w1_right = s[5], q = s[6];
-    uint32_t even, odd;
-    int32_t a0 = bias, b0 = bias, a1, b1;
-    if (has_left) {
-        LOAD;
-        LEFT(a0, b0);
-    }
-    LOAD;
-    MIDDLE(a0, b0);
-    LEFT(a1, b1);
-    for (;;) {
-        LOAD;
-        RIGHT(a0, b0);
-        STORE(a0, b0, 0);
-        MIDDLE(a1, b1);
-        LEFT(a0, b0);
-        LOAD;
-        RIGHT(a1, b1);
-        STORE(a1, b1, 1);
-        MIDDLE(a0, b0);
-        LEFT(a1, b1);
-        LOAD;
-        RIGHT(a0, b0);
-        STORE(a0, b0, 2);
-        MIDDLE(a1, b1);
-        if (--n_groups == 0) break;
-        LEFT(a0, b0);
-        LOAD;
-        RIGHT(a1, b1);
-        STORE(a1, b1, 3);
-        MIDDLE(a0, b0);
-        LEFT(a1, b1);
-        y += group_halves;
-    }
-    if (has_right) {
-        LOAD;
-        RIGHT(a1, b1);
-    }
-    STORE(a1, b1, 3);
-}
-
-#define CHANNELS(turn)                                                                                       \
-    for (; s < end; s += 7, x += ring_columns, y += next, next = 16 - next)                                  \
-        depthwise_channel(x, turn, s, first > 0, n_groups, has_right, group_halves, y)
-
-CM_HOT void npgru_depthwise_fast(const npgru_depthwise *p, const uint32_t *ring, int32_t turn, int32_t first,
-                                 int32_t n, npgru_half *pairs)
-{
-    const int32_t ring_columns = p->ring_columns, n_groups = n >> 2, has_right = first + n < p->columns;
-    const int32_t group_halves = 2 * p->pair_words;
-    const npgru_word *x = (const npgru_word *)ring + first - (first > 0);
-    const uint32_t *s = p->fast, *end = s + 7 * p->channels;
-    npgru_half *y = pairs;
-    int32_t next = 1;                           /* two channels in a word, 8 words for every two */
-    if (turn) CHANNELS(1);
-    else CHANNELS(0);
-}
-#endif
-
 #if (NPGRU_FAST_POINTWISE || NPGRU_FAST_POOL) && !NPGRU_HELIUM_BLOCKS
+static inline const npgru_word *columns_of(const npgru_half *pairs, int32_t row, int32_t m)
+{
+    return (const npgru_word *)(const void *)pairs + row * NPGRU_ROW_WORDS + m / 4 * NPGRU_COLUMNS_WORDS;
+}
+
+#if NPGRU_ASSEMBLY_POINTWISE
+static inline const uint32_t *end_of_stream(const npgru_pointwise *p)
+{
+    return p->fast + (p->channels + 1) / 2 * (p->pair_words / 4 + 4);
+}
+#else
 /* 4 columns x 2 channels over all inputs: a of the first channel, b = 256 a_second + a_first + its bias. */
 #define PAIR(k)                                                                  \
     do {                                                                         \
         const uint32_t w = s[k], w0 = cm_sxtb16(w);                              \
-        uint32_t u0 = x[8 * (k)], u1 = x[8 * (k) + 1];                           \
+        uint32_t u0 = x[4 * (k)], u1 = x[4 * (k) + 1];                           \
         a0 = cm_smlad(u0, w0, a0), b0 = cm_smlad(u0, w, b0);                     \
         a1 = cm_smlad(u1, w0, a1), b1 = cm_smlad(u1, w, b1);                     \
-        u0 = x[8 * (k) + 2], u1 = x[8 * (k) + 3];                                \
+        u0 = x[4 * (k) + 2], u1 = x[4 * (k) + 3];                                \
         a2 = cm_smlad(u0, w0, a2), b2 = cm_smlad(u0, w, b2);                     \
         a3 = cm_smlad(u1, w0, a3), b3 = cm_smlad(u1, w, b3);                     \
     } while (0)
@@ -188,7 +104,7 @@ CM_HOT void npgru_depthwise_fast(const npgru_depthwise *p, const uint32_t *ring,
     s++;                                                                                                     \
     do {                                                                                                     \
         PAIRS(unroll);                                                                                       \
-        s += (unroll), x += 8 * (unroll);                                                                    \
+        s += (unroll), x += 4 * (unroll);                                                                    \
     } while ((turns) != 1 && x < end);                                                                       \
     const int32_t d = (int32_t)s[0];                                                                         \
     const uint32_t q0 = s[1], q1 = s[2];                                                                     \
@@ -196,12 +112,19 @@ CM_HOT void npgru_depthwise_fast(const npgru_depthwise *p, const uint32_t *ring,
 #define FIRST(a) cm_add_wrapping(cm_shift_left(a, 8), d)
 #define SECOND(a, b) cm_add_wrapping(b, -(a))
 #endif
+#endif
 
 #if NPGRU_FAST_POINTWISE && NPGRU_BLOCKS > 1 && !NPGRU_HELIUM_BLOCKS
+/* 4 columns of a row, all channels; y: the row's byte of the first column. */
+#if NPGRU_ASSEMBLY_POINTWISE
+static void pointwise_columns(const npgru_pointwise *p, const npgru_word *in, uint8_t *y)
+{
+    npgru_pointwise_columns(in, p->fast, y, 4 * p->ring_columns, end_of_stream(p), in + p->pair_words);
+}
+#else
 CM_USAT8_OF_SHIFTED(pointwise_saturated, NPGRU_SHIFT_POINTWISE)
 static inline uint8_t pointwise_u(int32_t a, uint32_t q) { return (uint8_t)pointwise_saturated(cm_smmul(a, (int32_t)q)); }
 
-/* 4 columns of a row, all channels; y: the row's byte of the first column. */
 CM_HOT static void pointwise_columns(const npgru_pointwise *p, const npgru_word *in, uint8_t *y)
 {
     const int32_t next = 4 * p->ring_columns;
@@ -215,6 +138,7 @@ CM_HOT static void pointwise_columns(const npgru_pointwise *p, const npgru_word 
         y[8] = pointwise_u(FIRST(a2), q0), y[12] = pointwise_u(FIRST(a3), q0);
     }
 }
+#endif
 
 void npgru_pointwise_fast(const npgru_pointwise *p, const npgru_half *pairs, int32_t rows, int32_t turn, int32_t first,
                           int32_t n, uint8_t *ring)
@@ -222,17 +146,23 @@ void npgru_pointwise_fast(const npgru_pointwise *p, const npgru_half *pairs, int
     for (int32_t m = 0; m < n; m += 4)
         for (int32_t row = 0; row < 2; row++)
             if (rows >> row & 1)
-                pointwise_columns(p, (const npgru_word *)(const void *)pairs + m / 4 * p->pair_words + 4 * row,
+                pointwise_columns(p, columns_of(pairs, row, m),
                                   ring + 4 * (first + m) + NPGRU_NEW_ROWS(turn) + row);
 }
 #endif
 
 #if NPGRU_FAST_POOL && NPGRU_BLOCKS > 0 && !NPGRU_HELIUM_BLOCKS
+/* The output stage rises with the sum: of 4 columns, the largest sum is the largest output. */
+#if NPGRU_ASSEMBLY_POINTWISE
+static void pool_columns(const npgru_pointwise *p, const npgru_word *in, npgru_word *y)
+{
+    npgru_pool_columns(in, p->fast, y, 0, end_of_stream(p), in + p->pair_words);
+}
+#else
 CM_USAT8_OF_SHIFTED(pool_saturated, NPGRU_SHIFT_POOL)
 static inline uint32_t pool_u(int32_t a, uint32_t q) { return (uint32_t)pool_saturated(cm_smmul(a, (int32_t)q)); }
 static inline int32_t larger(int32_t a, int32_t b) { return a > b ? a : b; }
 
-/* The output stage rises with the sum: of 4 columns, the largest sum is the largest output. */
 CM_HOT static void pool_columns(const npgru_pointwise *p, const npgru_word *in, npgru_word *y)
 {
     const npgru_word *end = in + p->pair_words;
@@ -244,6 +174,7 @@ CM_HOT static void pool_columns(const npgru_pointwise *p, const npgru_word *in, 
         *y = pool_u(FIRST(a), q0) | pool_u(second, q1) << 16;
     }
 }
+#endif
 
 void npgru_pool_fast(const npgru_pointwise *p, const npgru_half *pairs, int32_t rows, int32_t first, int32_t n,
                      npgru_half *pooled)
@@ -251,7 +182,7 @@ void npgru_pool_fast(const npgru_pointwise *p, const npgru_half *pairs, int32_t 
     for (int32_t m = 0; m < n; m += 4)
         for (int32_t row = 0; row < 2; row++)
             if (rows >> row & 1)
-                pool_columns(p, (const npgru_word *)(const void *)pairs + m / 4 * p->pair_words + 4 * row,
+                pool_columns(p, columns_of(pairs, row, m),
                              (npgru_word *)(void *)pooled + (first + m) / 4 * p->channels + row);
 }
 #endif

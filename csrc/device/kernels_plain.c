@@ -34,9 +34,9 @@ void npgru_conv_plain(const npgru_conv *p, const npgru_half *window, uint32_t *w
 
 #if PLAIN_BLOCKS
 /* Halfword of channel c, row, column (of the group) in a buffer of pairs. */
-static inline int32_t place(int32_t pair_words, int32_t c, int32_t row, int32_t column)
+static inline int32_t place(int32_t c, int32_t row, int32_t column)
 {
-    return ((column >> 2) * pair_words + (c >> 1) * 8 + row * 4 + (column & 3)) * 2 + (c & 1);
+    return (((row * (NPGRU_GROUP / 4) + (column >> 2)) * NPGRU_PAIRS + (c >> 1)) * 4 + (column & 3)) * 2 + (c & 1);
 }
 #endif
 
@@ -63,7 +63,7 @@ void npgru_depthwise_plain(const npgru_depthwise *p, const uint32_t *ring, int32
             for (int32_t m = 0; m < n; m++) {
                 const uint8_t *words = (const uint8_t *)(ring + c * p->ring_columns);
                 const int32_t acc = depthwise_sum(p, words, p->w + 9 * c, turn, row + 1, first + m);
-                pairs[place(p->pair_words, c, row, m)] = (npgru_half)output(&p->stage, acc, c);
+                pairs[place(c, row, m)] = (npgru_half)output(&p->stage, acc, c);
             }
 }
 #endif
@@ -74,7 +74,7 @@ static int32_t pointwise_output(const npgru_pointwise *p, const npgru_half *pair
     const int8_t *w = p->w + n * p->in_channels;
     int32_t acc = 0;
     for (int32_t c = 0; c < p->in_channels; c++)
-        acc += pairs[place(p->pair_words, c, row, column)] * w[c];
+        acc += pairs[place(c, row, column)] * w[c];
     return output(&p->stage, acc, n);
 }
 #endif

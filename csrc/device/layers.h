@@ -7,7 +7,7 @@
    ring     one word per (channel, column) of a layer's output holds its last 4 rows as bytes; C x columns words.
             Rows come in pairs. Bytes 2 and 3 are the new pair if turn is 0, bytes 0 and 1 if it is 1.
    pairs    what a depthwise layer leaves for its pointwise layer: NPGRU_GROUP columns of 2 rows. A word holds 2 channels:
-            [column / 4][channel / 2][row][column % 4]
+            [row][column / 4][channel / 2][column % 4], with room for NPGRU_PAIRS of channel / 2 in every block
    pooled   the GRU's input, 2 rows of D = bands x C values; a word holds 2 of them: [d / 2][row]
 
    Every kernel exists in plain C (kernels_plain.c: the exact formula, any sizes) and, for the cores with the DSP
@@ -60,7 +60,6 @@ typedef struct {
 
 typedef struct {
     int32_t channels, columns, ring_columns, in_zero;   /* kernel 3 x 3, stride 1 */
-    int32_t pair_words;                                 /* of 4 columns: 8 for every 2 channels */
     const int8_t *w;                                    /* (C, 3 rows, 3 columns) */
     npgru_stage stage;
     const uint32_t *fast;
@@ -68,7 +67,7 @@ typedef struct {
 
 typedef struct {
     int32_t in_channels, channels, columns, ring_columns;
-    int32_t pair_words;
+    int32_t pair_words;                                 /* of 4 columns of a row: 4 for every 2 inputs of whole turns */
     int32_t pool;                                       /* 0, or the columns of which the last block takes the maximum */
     const int8_t *w;                                    /* (N, C) */
     npgru_stage stage;

@@ -1,0 +1,41 @@
+/* The inner loops of the DSP form that are written in assembly, because no compiler keeps what they need in registers. They
+   are of GCC and Clang on Cortex-M; elsewhere, and where a macro is 0, the same is C (kernels_dsp.c, gru_dsp.c). */
+#ifndef NPGRU_DSP_H
+#define NPGRU_DSP_H
+
+#include "cortex_m.h"
+#include "layers.h"
+
+/* In a buffer of pairs: words of 4 columns, and of a row. */
+#define NPGRU_COLUMNS_WORDS (4 * NPGRU_PAIRS)
+#define NPGRU_ROW_WORDS (NPGRU_GROUP / 4 * NPGRU_COLUMNS_WORDS)
+
+#if CM_HAS_DSP && defined(__thumb2__) && __ARM_ARCH_PROFILE == 'M'
+#define NPGRU_ASSEMBLY 1
+#else
+#define NPGRU_ASSEMBLY 0
+#endif
+
+/* The floating-point unit's 32 registers hold weights, as bits. -DNPGRU_FPU=0: for threads that must not use it. */
+#ifndef NPGRU_FPU
+#define NPGRU_FPU 1
+#endif
+#if NPGRU_ASSEMBLY && NPGRU_FPU && defined(__ARM_FP)
+#define NPGRU_ASSEMBLY_POINTWISE 1
+#else
+#define NPGRU_ASSEMBLY_POINTWISE 0
+#endif
+
+/* A function is all of its assembly: no compiler adds to it. It saves what it must, keeps the stack a multiple of 8 bytes, and
+   has nothing below sp: interrupts may come at any time. Arguments, unused for C, are in r0-r3 and on the stack. */
+#define NPGRU_NAKED __attribute__((naked, noinline))
+#define NPGRU_UNUSED __attribute__((unused))
+
+/* All channels of 4 columns of a row: in..in_end, words of pairs, x the stream s..s_end. The first writes bytes, from y, next
+   bytes from channel to channel; the second the words of pooled. */
+void npgru_pointwise_columns(const npgru_word *in, const uint32_t *s, uint8_t *y, int32_t next, const uint32_t *s_end,
+                             const npgru_word *in_end);
+void npgru_pool_columns(const npgru_word *in, const uint32_t *s, npgru_word *y, int32_t nothing, const uint32_t *s_end,
+                        const npgru_word *in_end);
+
+#endif
