@@ -15,7 +15,7 @@ typedef enum {
     NPGRU_BAD_SHAPE = 1,  /* a size is out of the range its struct states */
     NPGRU_BAD_RANGE = 2,  /* a parameter other than a size is */
     NPGRU_BAD_MODEL = 3,  /* npgru.h: the model's bytes are not those that were exported */
-    NPGRU_TOO_SMALL = 4,  /* npgru.h: the context has another size than this library's */
+    NPGRU_TOO_SMALL = 4,  /* npgru.h: the context is of another size, or not at a word's address */
     NPGRU_NOT_READY = 5   /* npgru.h: no new score; or the context was not initialised */
 } npgru_status;
 

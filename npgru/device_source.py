@@ -33,7 +33,7 @@ def literal(value: int) -> str:
 def array(name: str, values) -> str:
     """A numpy array -> its definition in C, all dimensions in one."""
     values = np.asarray(values)
-    numbers = [f"0x{value:08x}" if values.dtype == np.uint32 else literal(value) for value in values.ravel().tolist()]
+    numbers = [f"0x{value:08x}u" if values.dtype == np.uint32 else literal(value) for value in values.ravel().tolist()]
     body = fill(", ".join(numbers), 124, initial_indent="    ", subsequent_indent="    ", break_on_hyphens=False)
     return f"static const {C_TYPES[values.dtype.name]} {name}[{values.size}] = {{\n{body}\n}};\n"
 
@@ -198,7 +198,7 @@ def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
         "SAMPLE_RATE_HZ": fe.sample_rate_hz, "CLIP_SAMPLES": round(integers.clip_s * fe.sample_rate_hz),
         "WINDOW_SAMPLES": fe.window_len, "WINDOW_STRIDE": fe.window_stride, "PAD_TAIL": int(fe.pad_tail),
         "HOP_SAMPLES": fe.window_stride * network.conv.sizes["stride_rows"], "FRAMES": T, "MELS": M,
-        "FEATURES_MULTIPLIER": f"{features.record.multiplier}ull", "FEATURES_SHIFT": features.record.shift,
+        "FEATURES_MULTIPLIER": f"{features.record.multiplier}ULL", "FEATURES_SHIFT": features.record.shift,
         "FEATURES_ZERO": features.y.zero_point + 128, "BLOCKS": len(network.blocks), "RINGS": len(network.rings),
         "PAIRS": pairs, "CONV_ROW_WORDS": network.conv.sizes["window_columns"] // 2, "STEPS": network.n_steps,
         "UNITS": H, "STATE_BITS": bits,

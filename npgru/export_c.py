@@ -3,6 +3,7 @@
 The same network gives the same bytes. What goes in comes from csrc/: device/ (the network row by row), project/ (the files
 of build systems, demos, README), qemu/ (the emulated board) and the operators that the others call.
 """
+import re
 import tempfile
 from pathlib import Path
 from string import Template
@@ -35,15 +36,23 @@ def folder_files(integers: IntegerModel, cores=(), threshold: float = 0.5, origi
     raises               ValueError for a network that a device does not run
     """
     network = network_of(integers)
-    files = {f"src/{path.name}": text_of(path) for path in sorted((CSRC / "device").glob("*.[ch]"))}
-    files |= {f"src/{name}": text_of(CSRC / name) for name in OPERATORS}
+    sources = [*sorted((CSRC / "device").glob("*.[ch]")), *(CSRC / name for name in OPERATORS)]
+    headers = [path.name for path in sources if path.suffix == ".h"]
+    files = {f"src/{prefixed(path.name, headers)}": prefixed(text_of(path), headers) for path in sources}
     model = model_files(integers, network, about(integers, network), threshold, origin)
-    files |= {f"src/{name}": text for name, text in model.items()}
+    files |= {f"src/{name}": prefixed(text, headers) for name, text in model.items()}
     files |= {f"demo/{name}": text_of(CSRC / "project" / name) for name in ("wav.c", "qemu.c", "layers.c")}
     files |= {f"demo/{name}": text_of(CSRC / "qemu" / name) for name in ("board.c", "board.h", "board.ld")}
     files |= {name: text_of(CSRC / "project" / name) for name in PROJECT}
+    files |= {"examples/Microphone/Microphone.ino": text_of(CSRC / "project" / "Microphone.ino")}
     files |= {name: Template(text_of(CSRC / "project" / name)).substitute(version=__version__) for name in TEMPLATES}
     return files | {"README.md": readme(integers, network, files, cores, f"{threshold:.4f} ({origin})")}
+
+
+def prefixed(text: str, headers: list[str]) -> str:
+    """layers.h -> npgru_layers.h, wherever it is named: build systems put all headers of src/ beside those of others."""
+    names = "|".join(re.escape(name) for name in headers if not name.startswith("npgru"))
+    return re.sub(rf"(?<![\w/])({names})\b", r"npgru_\1", text)
 
 
 def text_of(path: Path) -> str:

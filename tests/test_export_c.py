@@ -146,6 +146,12 @@ def test_what_is_refused(program, student):
     assert scores_of(program, student[0], np.zeros(0), "statuses").size == 0
 
 
+@pytest.mark.parametrize("seed", range(4))
+def test_any_calls_in_any_order_leave_nothing_behind(seed, program, student, samples):
+    found = scores_of(program, student[0], samples[:1], "chaos", seed, 1000)
+    np.testing.assert_array_equal(found, expected_scores(student[0], features.log_mel(samples[:1], student[0].front_end)))
+
+
 def test_wrong_bytes_of_the_model_are_refused(student, tmp_path):
     shutil.copytree(student[1], tmp_path / "damaged", dirs_exist_ok=True)
     source = tmp_path / "damaged" / "src" / "npgru_model.c"

@@ -33,7 +33,7 @@ static void begin(npgru *c)
 
 CM_SMALL npgru_status npgru_init(npgru *c, size_t context_bytes, npgru_mode mode)
 {
-    if (!c || context_bytes != sizeof(npgru)) return NPGRU_TOO_SMALL;
+    if (!c || context_bytes != sizeof(npgru) || (uintptr_t)c % sizeof(uint32_t) != 0) return NPGRU_TOO_SMALL;
     c->magic = 0;
     if (mode != NPGRU_CLIPS && !(NPGRU_WITH_CONTINUOUS && mode == NPGRU_CONTINUOUS)) return NPGRU_BAD_RANGE;
     if (!good_model()) return NPGRU_BAD_MODEL;
@@ -47,7 +47,7 @@ CM_SMALL npgru_status npgru_init(npgru *c, size_t context_bytes, npgru_mode mode
 /* u = min(floor(f / scale + 1/2), 255 - zero) + zero: npgru_quantize_features, u = code + 128. */
 static npgru_half quantized(uint16_t f)
 {
-    const uint64_t half = (1ull << NPGRU_FEATURES_SHIFT) >> 1;
+    const uint64_t half = (1ULL << NPGRU_FEATURES_SHIFT) >> 1;
     const uint64_t q = (f * NPGRU_FEATURES_MULTIPLIER + half) >> NPGRU_FEATURES_SHIFT;
     return (npgru_half)(q < 255 - NPGRU_FEATURES_ZERO ? q + NPGRU_FEATURES_ZERO : 255);
 }

@@ -67,7 +67,8 @@ typedef struct {
     uint32_t work[NPGRU_FRONT_END ? NPGRU_WORK_WORDS : NPGRU_NETWORK_WORK_WORDS];
 } npgru;
 
-/* Checks the model's bytes and the context's size, and starts anew. context_bytes: sizeof(npgru) as the caller has it. */
+/* Checks the model's bytes, the context's size and its address, and starts anew; a context that is refused stays as it is or
+   is not ready. context_bytes: sizeof(npgru) as the caller has it. */
 npgru_status npgru_init(npgru *c, size_t context_bytes, npgru_mode mode);
 
 /* Takes up to n samples; stops behind one that brings a score. Returns how many it took; -status on an error. */

@@ -35,21 +35,29 @@ static uint32_t open_samples(FILE *file, const char *name)
     return 0;
 }
 
-/* Samples to the detector; a line for every score. Returns how many. */
-static long listen(npgru *detector, const int16_t *samples, int32_t n, long long begin)
+/* A line for every score that waits. Returns how many. */
+static long tell(npgru *detector, long long n_heard)
 {
     npgru_result r;
+    long n_scores = 0;
+    for (; npgru_score(detector, &r) == NPGRU_OK; n_scores++) {
+        const double end_s = (double)n_heard / NPGRU_SAMPLE_RATE_HZ;
+        printf("%.3f s  score %.4f%s  logits", end_s, (r.probabilities[1] + 128) / 256.0, npgru_detected(&r) ? "  detected" : "");
+        for (int k = 0; k < NPGRU_CLASSES; k++) printf(" %d", r.logits[k]);
+        printf("\n");
+    }
+    return n_scores;
+}
+
+/* Samples to the detector. Returns how many scores they brought. */
+static long listen(npgru *detector, const int16_t *samples, int32_t n, long long begin)
+{
     long n_scores = 0;
     for (int32_t at = 0; at < n; ) {
         const int32_t taken = npgru_push(detector, samples + at, n - at);
         if (taken < 0) return n_scores;
         at += taken;
-        for (; npgru_score(detector, &r) == NPGRU_OK; n_scores++) {
-            const double end_s = (double)(begin + at) / NPGRU_SAMPLE_RATE_HZ;
-            printf("%.3f s  score %.4f%s  logits", end_s, (r.probabilities[1] + 128) / 256.0, npgru_detected(&r) ? "  detected" : "");
-            for (int k = 0; k < NPGRU_CLASSES; k++) printf(" %d", r.logits[k]);
-            printf("\n");
-        }
+        n_scores += tell(detector, begin + at);
     }
     return n_scores;
 }
@@ -64,7 +72,8 @@ int main(int argc, char **argv)
     const npgru_mode mode = argc == 3 && strcmp(argv[2], "--continuous") == 0 ? NPGRU_CONTINUOUS : NPGRU_CLIPS;
     FILE *file = argc == 2 || mode == NPGRU_CONTINUOUS ? fopen(argv[1], "rb") : NULL;
     if (!file) {
-        fprintf(stderr, "%s\n", argc < 2 ? "usage: npgru_wav FILE [--continuous]" : "the file cannot be opened");
+        if (argc == 2 || mode == NPGRU_CONTINUOUS) fprintf(stderr, "%s: cannot be opened\n", argv[1]);
+        else fprintf(stderr, "usage: npgru_wav FILE [--continuous]\n");
         return 2;
     }
     uint32_t left = open_samples(file, argv[1]);
@@ -81,6 +90,7 @@ int main(int argc, char **argv)
         left = n * 2 < wanted ? 0 : left - (uint32_t)(2 * n);
     }
     fclose(file);
+    if (mode == NPGRU_CONTINUOUS && npgru_flush(&detector) == NPGRU_OK) n_scores += tell(&detector, n_read);
     if (n_scores == 0) fprintf(stderr, "%s: shorter than a clip of %d samples\n", argv[1], NPGRU_CLIP_SAMPLES);
     return n_scores == 0;
 }

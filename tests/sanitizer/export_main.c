@@ -1,6 +1,7 @@
 /* Run by tests/test_export_c.py with the files of an exported folder: input on stdin -> every score, raw, on stdout.
    clips | continuous N: samples, N at a time, the clip ended behind the last | features: rows of features
-   statuses: what is refused; prints the number of failures. */
+   statuses: what is refused; prints the number of failures
+   chaos SEED N: calls in any order, with what no one should pass, before clips of N samples at a time. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,6 +63,7 @@ static void statuses(npgru *c)
     expect(npgru_init(c, sizeof *c - 1, NPGRU_CLIPS), NPGRU_TOO_SMALL, "a context too small");
     expect(npgru_init(c, 0, NPGRU_CLIPS), NPGRU_TOO_SMALL, "an empty context");
     expect(npgru_init(NULL, sizeof *c, NPGRU_CLIPS), NPGRU_TOO_SMALL, "no context");
+    expect(npgru_init((npgru *)(void *)((char *)c + 2), sizeof *c, NPGRU_CLIPS), NPGRU_TOO_SMALL, "a context at an odd address");
     expect(npgru_init(c, sizeof *c, (npgru_mode)2), NPGRU_BAD_RANGE, "an unknown mode");
     expect(npgru_push(c, &sample, 1), -NPGRU_NOT_READY, "push after a refused init");
     expect(npgru_init(c, sizeof *c, NPGRU_CLIPS), NPGRU_OK, "init");
@@ -72,6 +74,41 @@ static void statuses(npgru *c)
     expect(npgru_push(c, NULL, 0), 0, "none");
     expect(npgru_push(c, &sample, 1), 1, "one sample");
     expect(npgru_flush(c), NPGRU_NOT_READY, "a clip of one sample");
+    expect(npgru_flush(c), NPGRU_NOT_READY, "no clip at all");
+    for (int32_t t = 0; t < NPGRU_FRAMES; t++) expect(npgru_push_codes(c, codes), NPGRU_OK, "a row");
+    expect(npgru_init(c, sizeof *c, (npgru_mode)2), NPGRU_BAD_RANGE, "an unknown mode, a score waits");
+    expect(npgru_score(c, &r), NPGRU_NOT_READY, "score after a refused init");
+    expect(npgru_push_codes(c, codes), NPGRU_NOT_READY, "push_codes after a refused init");
+    expect(npgru_init(c, sizeof *c, NPGRU_CONTINUOUS), NPGRU_OK, "init after a refused one");
+    expect(npgru_score(c, &r), NPGRU_NOT_READY, "the score before is gone");
+    for (int32_t t = 0; t < NPGRU_FRAMES; t++) expect(npgru_push_features(c, row), NPGRU_OK, "a row of features");
+    expect(npgru_flush(c), NPGRU_OK, "the clip ends");
+    expect(npgru_score(c, &r), NPGRU_OK, "its score");
+}
+
+/* Calls in any order, in memory that held something else. All of it must be gone with the next npgru_init. */
+static void chaos(npgru *c, uint32_t noise)
+{
+    int16_t samples[1500];
+    uint16_t row[NPGRU_MELS];
+    int8_t codes[NPGRU_MELS];
+    npgru_result r;
+    memset(c, 0xA5, sizeof *c);
+    for (int call = 0; call < 600; call++) {
+        for (int i = 0; i < 1500; i++) noise = 1664525u * noise + 1013904223u, samples[i] = (int16_t)(noise >> 16);
+        for (int m = 0; m < NPGRU_MELS; m++) row[m] = (uint16_t)samples[m], codes[m] = (int8_t)samples[m];
+        const uint32_t what = noise >> 16 & 63, size = noise >> 22;
+        const int32_t n = (int32_t)(size < 1000 ? size : 1500);
+        if (what == 0) (void)npgru_init(c, sizeof *c, (npgru_mode)(size % 3));
+        else if (what == 1) (void)npgru_init(c, sizeof *c - size % 2, NPGRU_CONTINUOUS);
+        else if (what < 4) (void)npgru_flush(c);
+        else if (what < 10) (void)npgru_push_features(c, row);
+        else if (what < 20) (void)npgru_push_codes(c, codes);
+        else if (what < 26) (void)npgru_score(c, what < 21 ? NULL : &r);
+        else if (what == 26) (void)npgru_push(c, NULL, n);
+        else if (what == 27) (void)npgru_push(c, samples, INT32_MIN);
+        else (void)npgru_push(c, samples, n);
+    }
 }
 
 int main(int argc, char **argv)
@@ -82,6 +119,8 @@ int main(int argc, char **argv)
     if (strcmp(argv[1], "statuses") == 0) {
         statuses(c);
     } else {
+        const int is_chaos = strcmp(argv[1], "chaos") == 0;
+        if (is_chaos) chaos(c, (uint32_t)strtoul(argv[2], NULL, 10)), argv++, argc--;
         const npgru_status status = npgru_init(c, sizeof *c, continuous ? NPGRU_CONTINUOUS : NPGRU_CLIPS);
         if (status != NPGRU_OK) {
             printf("status %d\n", (int)status);
