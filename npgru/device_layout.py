@@ -16,7 +16,7 @@ from .int8 import IntegerModel, Operator
 from .layers.conv2d import same_padding
 
 GROUP = 8                               # columns of two rows between a depthwise layer and its pointwise layer
-UNROLL_ROWS, UNROLL_PAIRS = (2, 5, 10), (4, 6, 8, 12, 16, 24)         # what csrc/device/kernels_dsp.c has
+UNROLL_ROWS, UNROLL_PAIRS = (2, 5, 10), (4, 6, 8, 12, 16, 24)         # what csrc/device/*_dsp.c have
 MAX_ACC = 2**31 - 1
 
 

@@ -1,5 +1,5 @@
-/* The depthwise layers for the DSP instructions: output stage and stream as in kernels_dsp.c. Columns slide through registers,
-   and a column of the ring is taken apart once for the 6 outputs that see it. */
+/* The depthwise layers for the DSP instructions: output stage and stream as in pointwise_dsp.c. Columns slide through
+   registers, and a column of the ring is taken apart once for the 6 outputs that see it. */
 #include "dsp.h"
 
 #if (NPGRU_FORM == NPGRU_DSP || NPGRU_FORM == NPGRU_HELIUM) && NPGRU_FAST_DEPTHWISE && !NPGRU_HELIUM_BLOCKS

@@ -1,5 +1,5 @@
 /* The inner loops of the DSP form that are written in assembly, because no compiler keeps what they need in registers. They
-   are of GCC and Clang on Cortex-M; elsewhere, and where a macro is 0, the same is C (kernels_dsp.c, gru_dsp.c). */
+   are of GCC and Clang on Cortex-M; elsewhere, and where a macro is 0, the same is C, beside it. */
 #ifndef NPGRU_DSP_H
 #define NPGRU_DSP_H
 
@@ -30,12 +30,5 @@
    has nothing below sp: interrupts may come at any time. Arguments, unused for C, are in r0-r3 and on the stack. */
 #define NPGRU_NAKED __attribute__((naked, noinline))
 #define NPGRU_UNUSED __attribute__((unused))
-
-/* All channels of 4 columns of a row: in..in_end, words of pairs, x the stream s..s_end. The first writes bytes, from y, next
-   bytes from channel to channel; the second the words of pooled. */
-void npgru_pointwise_columns(const npgru_word *in, const uint32_t *s, uint8_t *y, int32_t next, const uint32_t *s_end,
-                             const npgru_word *in_end);
-void npgru_pool_columns(const npgru_word *in, const uint32_t *s, npgru_word *y, int32_t nothing, const uint32_t *s_end,
-                        const npgru_word *in_end);
 
 #endif

@@ -93,7 +93,7 @@ void npgru_gru_input_fast(const npgru_gru *p, const npgru_half *pooled, int16_t 
     input_rows(in, p->fast_w, gx, 2 * up_to_4(3 * p->units), in + ((p->in_features + 15) & ~15));
 }
 #else
-/* 2 inputs of 2 rows of pooled (x0, x1) x 4 rows of w. Packed weights: kernels_dsp.c. */
+/* 2 inputs of 2 rows of pooled (x0, x1) x 4 rows of w. Packed weights: pointwise_dsp.c. */
 #define INPUT(k)                                                                 \
     do {                                                                         \
         const uint32_t x0 = x[2 * (k)], x1 = x[2 * (k) + 1];                     \

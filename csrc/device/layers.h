@@ -11,7 +11,7 @@
    pooled   the GRU's input, 2 rows of D = bands x C values; a word holds 2 of them: [d / 2][row]
 
    Every kernel exists in plain C (kernels_plain.c: the exact formula, any sizes) and, for the cores with the DSP
-   instructions, in a fast form (kernels_dsp.c: the same integers). Which of them a layer takes was decided when the model
+   instructions, in a fast form (<layer>_dsp.c: the same integers). Which of them a layer takes was decided when the model
    was exported: npgru/device_layout.py proves the fast form for every attainable sum. */
 #ifndef NPGRU_LAYERS_H
 #define NPGRU_LAYERS_H

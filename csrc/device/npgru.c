@@ -58,6 +58,26 @@ static void write_row(npgru *c, const uint16_t *features)
     for (int32_t m = 0; row && m < NPGRU_MELS; m++) row[m] = quantized(features[m]);
 }
 
+/* u = code + 128; four at a time where a word may be at any address. */
+static void write_codes(npgru_half *row, const int8_t *codes)
+{
+#if CM_HAS_DSP && defined(__ARM_FEATURE_UNALIGNED)
+    const int32_t n = NPGRU_MELS & ~3;
+    for (int32_t m = 0; m < n; m += 4) {
+        uint32_t word;
+        __builtin_memcpy(&word, codes + m, sizeof word);
+        word ^= 0x80808080u;
+        const uint32_t even = cm_uxtb16(word), odd = cm_uxtb16_8(word);
+        const uint32_t first = cm_pair((int32_t)even, (int32_t)odd), second = cm_high_pair(even, odd);
+        __builtin_memcpy(row + m, &first, sizeof first);
+        __builtin_memcpy(row + m + 2, &second, sizeof second);
+    }
+#else
+    const int32_t n = 0;
+#endif
+    for (int32_t m = n; m < NPGRU_MELS; m++) row[m] = (npgru_half)(codes[m] + 128);
+}
+
 static npgru_status end(npgru *c)
 {
     const npgru_status status = npgru_network_end(c);
@@ -136,7 +156,7 @@ npgru_status npgru_push_codes(npgru *c, const int8_t *codes)
 {
     if (!c || c->magic != MAGIC) return NPGRU_NOT_READY;
     npgru_half *row = npgru_network_row(c);
-    for (int32_t m = 0; row && m < NPGRU_MELS; m++) row[m] = (npgru_half)(codes[m] + 128);
+    if (row) write_codes(row, codes);
     row_done(c);
     return NPGRU_OK;
 }

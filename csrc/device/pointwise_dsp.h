@@ -2,8 +2,8 @@
 #ifndef NPGRU_POINTWISE_DSP_H
 #define NPGRU_POINTWISE_DSP_H
 
-/* In both, r0 inputs, r1-r4 two channels of 4 columns, lr weights, r5-r8 a of the 4 columns, r9-r12 b, b - a the
-   second channel's: kernels_dsp.c. The stream of two channels ends in s27, its weights in s24: the bias of b, the weights, d of
+/* r0 inputs, r1-r4 two channels of 4 columns, lr weights, r5-r8 a of the 4 columns, r9-r12 b, b - a the
+   second channel's. The stream of two channels ends in s27, its weights in s24: the bias of b, the weights, d of
    the first, Q of both. s28 y, s29 stream, s30 its end, s31 next. */
 
 /* Registers of the bias, the first and the other weights, for each number of weights a turn. */
