@@ -153,12 +153,13 @@ def as_text(found: dict) -> str:
     ram, flash = found["ram_bytes"], found["flash_bytes"]
     return "\n".join([
         *lines, f"{'all':18}{sum(layer['multiply_adds'] for layer in found['layers']):14,}{found['instructions']:14,}", "",
-        f"cycles   {fewest / 1e6:.1f} to {most / 1e6:.1f} million a clip, assumed {assumed['cycles_an_instruction'][0]:g} to "
+        f"cycles   {fewest / 1e6:.1f} to {most / 1e6:.1f} million a clip: assumed {assumed['cycles_an_instruction'][0]:g} to "
         f"{assumed['cycles_an_instruction'][1]:g} an instruction (memory without wait states to flash with them)",
         f"clock    {fewest / 1e6 / clip_s:.1f} to {most / 1e6 / clip_s:.1f} MHz keep up with the sound",
-        f"energy   {least:.0f} to {largest:.0f} microjoules a clip, {least / clip_s:.0f} to {largest / clip_s:.0f} microwatts on average, "
-        f"assumed {assumed['microamperes_a_mhz'][0]} to {assumed['microamperes_a_mhz'][1]} microamperes a MHz at {assumed['volts']:g} V "
-        "while it computes; without microphone and sleep: measure your board",
+        f"energy   {least:.0f} to {largest:.0f} microjoules a clip: {least / clip_s:.0f} to {largest / clip_s:.0f} microwatts on average, "
+        f"assumed {assumed['microamperes_a_mhz'][0]} to",
+        f"         {assumed['microamperes_a_mhz'][1]} microamperes a MHz at {assumed['volts']:g} V; neither microphone nor sleep is in it: "
+        "measure your board",
         f"RAM      {ram['context'] + ram['stack']:,} bytes: {ram['context']:,} of context + {ram['stack']:,} of stack",
         f"flash    {flash['code'] + flash['constants']:,} bytes: {flash['code']:,} of code + {flash['constants']:,} of constants; front end "
         "and streams included"])

@@ -13,8 +13,8 @@
 #endif
 
 #ifndef NPGRU_FORM
-#if defined(__ARM_FEATURE_MVE) && defined(__GNUC__)
-#define NPGRU_FORM NPGRU_HELIUM
+#if defined(__ARM_FEATURE_MVE) && defined(__GNUC__) && (defined(__OPTIMIZE__) || !defined(__clang__))
+#define NPGRU_FORM NPGRU_HELIUM     /* at -O0 Clang does not know the constants of its assembly */
 #elif defined(__ARM_FEATURE_DSP) && __ARM_FEATURE_DSP
 #define NPGRU_FORM NPGRU_DSP
 #elif defined(__ARM_ARCH_ISA_THUMB) && defined(__GNUC__)

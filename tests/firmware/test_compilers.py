@@ -56,7 +56,7 @@ def test_gcc_without_a_floating_point_unit(exported, toolchain, clips, tmp_path,
     check_scores("m4", tmp_path / "device.elf", exported[0], clips)
 
 
-@pytest.mark.parametrize("core, level", [("m0plus", "-O2"), ("m3", "-Os"), ("m4", "-O2"), ("m4", "-Os"), ("m33", "-O3"), ("m55", "-O2")])
+@pytest.mark.parametrize("core, level", [("m0plus", "-O2"), ("m3", "-Os"), ("m4", "-O2"), ("m4", "-Os"), ("m33", "-O3"), ("m55", "-O2"), ("m55", "-O0")])
 def test_clang(core, level, exported, toolchain, clang, clips, tmp_path):
     objects = compiled_by_clang(core, sorted(exported[1].glob("*.c")), [level], tmp_path)
     emulator.build(core, [MAIN, *objects], tmp_path / "device.elf", ("-O2", "-Wl,-z,noexecstack", "-Wl,--no-enum-size-warning"),
