@@ -6,10 +6,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from seeded_student import seeded_student
 from test_device import MAIN, check_scores
 
-from npgru import emulator, export_c
+from npgru import emulator
+
 MORE_WARNINGS = ("-Wcast-align", "-Wundef", "-Wstrict-prototypes", "-Wmissing-prototypes", "-Wsign-conversion", "-Wunused-macros",
                  "-Wvla", "-Wwrite-strings", "-Wpointer-arith", "-Wredundant-decls")
 LEVELS = [("m0plus", "-Os"), ("m0plus", "-O3"), ("m0plus", "-O2 -flto"), ("m3", "-O0"), ("m3", "-Os -flto"), ("m4", "-Og"),
@@ -17,11 +17,10 @@ LEVELS = [("m0plus", "-Os"), ("m0plus", "-O3"), ("m0plus", "-O2 -flto"), ("m3", 
           ("m55", "-O2 -flto")]
 
 
-@pytest.fixture(scope="module")
-def exported(tmp_path_factory):
-    """The seeded student, and its folder."""
-    integers, folder = seeded_student(), tmp_path_factory.mktemp("folder")
-    export_c.write_folder(folder, export_c.folder_files(integers, ()))
+@pytest.fixture
+def exported(exported):
+    """The seeded student, and its sources."""
+    integers, folder = exported()
     return integers, folder / "src"
 
 
@@ -56,7 +55,8 @@ def test_gcc_without_a_floating_point_unit(exported, toolchain, clips, tmp_path,
     check_scores("m4", tmp_path / "device.elf", exported[0], clips)
 
 
-@pytest.mark.parametrize("core, level", [("m0plus", "-O2"), ("m3", "-Os"), ("m4", "-O2"), ("m4", "-Os"), ("m33", "-O3"), ("m55", "-O2"), ("m55", "-O0")])
+@pytest.mark.parametrize("core, level", [("m0plus", "-O2"), ("m3", "-Os"), ("m4", "-O2"), ("m4", "-Os"), ("m33", "-O3"),
+                                         ("m55", "-O2"), ("m55", "-O0")])
 def test_clang(core, level, exported, toolchain, clang, clips, tmp_path):
     objects = compiled_by_clang(core, sorted(exported[1].glob("*.c")), [level], tmp_path)
     emulator.build(core, [MAIN, *objects], tmp_path / "device.elf", ("-O2", "-Wl,-z,noexecstack", "-Wl,--no-enum-size-warning"),
