@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from .device_layout import network_of
-from .device_source import FORMS, body, sizes
+from .device_source import FORMS, body, pooled_words, sizes
 from .int8 import IntegerModel
 
 TABLE = Path(__file__).with_name("instructions.csv")
@@ -76,15 +76,17 @@ def estimated(integers: IntegerModel, core: str) -> dict[str, tuple[int, float]]
     return found
 
 
-def context_bytes(integers: IntegerModel) -> int:
-    """sizeof(npgru) of csrc/device/npgru.h with front end and stream, fields in its order."""
-    size = {name.removeprefix("NPGRU_"): value for name, value in sizes(integers, network_of(integers)).items()}
+def context_bytes(integers: IntegerModel, core: str) -> int:
+    """sizeof(npgru) of csrc/device/npgru.h on a core, with front end and stream, fields in its order."""
+    network = network_of(integers)
+    size = {name.removeprefix("NPGRU_"): value for name, value in sizes(integers, network).items()}
     n = {name: int(size[name]) for name in ("WINDOW_SAMPLES", "CLASSES", "UNITS", "STATE_BITS", "STEPS", "WINDOW_WORDS",
-                                            "RING_WORDS", "POOLED_WORDS", "WORK_WORDS")}
+                                            "RING_WORDS", "WORK_WORDS")}
     state = n["STATE_BITS"] // 8
     before_sums = 40 + 2 * n["WINDOW_SAMPLES"] + 4 * n["CLASSES"] + n["UNITS"] * state
     fields = before_sums + -before_sums % 4 + 4 * n["UNITS"] + 4 + state * n["STEPS"] * n["UNITS"]
-    return fields + -fields % 4 + 4 * (n["WINDOW_WORDS"] + n["RING_WORDS"] + n["POOLED_WORDS"] + n["WORK_WORDS"])
+    return fields + -fields % 4 + 4 * (n["WINDOW_WORDS"] + n["RING_WORDS"] + n["WORK_WORDS"]
+                                        + pooled_words(network, FORM_OF.get(core, "DSP")))
 
 
 def memory_of_student(core: str, quantity: str) -> int:
@@ -110,7 +112,7 @@ def report(integers: IntegerModel, core: str, measured: dict[str, int] | None = 
     else:
         both = estimated(integers, core)
         counts, errors = {quantity: n for quantity, (n, _) in both.items()}, {quantity: e for quantity, (_, e) in both.items()}
-        memory = {"context_bytes": context_bytes(integers), ".rodata": constant_bytes(integers, core),
+        memory = {"context_bytes": context_bytes(integers, core), ".rodata": constant_bytes(integers, core),
                   **{quantity: memory_of_student(core, quantity) for quantity in ("stack_bytes", ".text")}}
     layers = [{"layer": quantity, "multiply_adds": sizes_of[quantity][0], "instructions": n, "relative_error": errors.get(quantity, 0.0)}
               for quantity, n in counts.items()]

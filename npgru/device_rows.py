@@ -6,7 +6,7 @@ there; a channel without a solution keeps the exact formula, its numbers in the 
 import numpy as np
 
 from .device_fast import attainable, solve, words
-from .device_layout import Convolution, Network, up_to_multiple
+from .device_layout import GROUP, Convolution, Network, up_to_multiple
 
 SHIFT = 12                          # N of the output stage
 LARGEST_SUM = 2**22                 # of the lower row: csrc/device/rows.h
@@ -69,9 +69,26 @@ def fits(layer: Convolution) -> bool:
     return 128 * sums.max() < LARGEST_SUM and (layer.kind != "depthwise2d" or layer.w.shape[1:] == KERNEL)
 
 
+def layers_of(network: Network) -> list[Convolution]:
+    return [layer for layers in network.by_kind.values() for layer in layers]
+
+
+def are_fast(network: Network) -> bool:
+    """All layers but the GRU are fast, or nothing is: the buffers have a layout of their own."""
+    return bool(network.blocks) and all(map(fits, layers_of(network)))
+
+
+def work_words(network: Network) -> list[int]:
+    """Words of work that the kernels need: the convolution's windows, the pairs of each block, the GRU's input and its product."""
+    conv, w = network.conv, network.gru.arrays["w"]
+    windows = 2 * up_to_multiple(conv.w[0].size, 8) * (conv.ring_columns // 4)
+    recurrent = up_to_multiple(w.shape[1], 8) + up_to_multiple(w.shape[0], 4)
+    return [windows, recurrent, *(GROUP * up_to_multiple(depthwise.channels, 8) for depthwise, _ in network.blocks)]
+
+
 def rows_arrays(network: Network) -> tuple[dict, dict]:
-    """As device_fast.fast_arrays: all layers but the GRU are fast, or nothing is: the buffers have a layout of their own."""
-    layers = [layer for layers in network.by_kind.values() for layer in layers]
-    if not network.blocks or not all(map(fits, layers)):
+    """As device_fast.fast_arrays."""
+    layers = layers_of(network)
+    if not are_fast(network):
         return {layer.name: None for layer in layers} | {"gru": None}, {}
     return {layer.name: layer_stream(layer) for layer in layers} | {"gru": gru_streams(network)}, {}

@@ -6,10 +6,10 @@ from textwrap import fill
 
 import numpy as np
 
+from . import device_rows
 from .device_fast import fast_arrays
 from .device_helium import helium_arrays, helium_macros, helium_work_words
 from .device_layout import GROUP, Network, clip_shape, up_to_multiple
-from .device_rows import rows_arrays
 from .front_end import tables
 from .int8 import IntegerModel, real
 from .int8_params import mean_of_sum
@@ -17,7 +17,7 @@ from .model import target_score
 
 C_TYPES = {"int8": "int8_t", "int16": "int16_t", "int32": "int32_t", "int64": "int64_t", "uint16": "uint16_t",
            "uint32": "uint32_t"}
-FORMS = {"DSP": partial(fast_arrays, form="DSP"), "ROWS": rows_arrays, "HELIUM": helium_arrays,
+FORMS = {"DSP": partial(fast_arrays, form="DSP"), "ROWS": device_rows.rows_arrays, "HELIUM": helium_arrays,
          "PLAIN": partial(fast_arrays, form="PLAIN")}
 EVEN = "the target is as likely as not"
 TABLES = ("window", "twiddles", "segments", "weights", "unweights", "log_table")
@@ -165,6 +165,7 @@ def form_macros(network: Network, form: str, streams: dict, shifts: dict) -> str
                   f"#define NPGRU_PLAIN_{kind} {int(not all(chosen) or no_block)}"]
     lines += [f"#define NPGRU_SHIFT_{kind} {shift}" for kind, shift in shifts.items()]
     terms = [network.conv.w[0].size, *(pointwise.w.shape[1] for _, pointwise in network.blocks)]
+    lines.append(f"#define NPGRU_POOLED_WORDS {pooled_words(network, form)}")
     lines.append(f"#define NPGRU_MAX_TERMS_ROWS {up_to_multiple(max(terms), 8)}")
     none = {**dict.fromkeys(helium_macros(network), 0), "GROUP": GROUP}
     lines += [f"#define NPGRU_{name} {value}" for name, value in (helium_macros(network) if form == "HELIUM" else none).items()]
@@ -174,11 +175,10 @@ def form_macros(network: Network, form: str, streams: dict, shifts: dict) -> str
     return "\n".join(lines)
 
 
-def rows_work_words(network: Network) -> list[int]:
-    """Words of work that the kernels for two rows in a word need: the convolution's windows, and the pairs of each block."""
-    conv = network.conv
-    windows = 2 * up_to_multiple(conv.w[0].size, 8) * (conv.ring_columns // 4)
-    return [windows, *(GROUP * up_to_multiple(depthwise.channels, 8) for depthwise, _ in network.blocks)]
+def pooled_words(network: Network, form: str) -> int:
+    """Two rows of the GRU's input, a byte or a halfword a value."""
+    D = network.gru.arrays["w"].shape[1]
+    return up_to_multiple(D, 8) // 2 if form == "ROWS" and device_rows.are_fast(network) else up_to_multiple(D, 16)
 
 
 def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
@@ -190,7 +190,7 @@ def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
     rows = up_to_multiple(3 * H, 4)
     gru_words = max(-(-(scratch + D) // 4), (3 * rows + up_to_multiple(H, 4)) // 2)          # the exact form's, the fast one's
     pairs = max([network.pair_words(k) // 4 for k in range(len(network.blocks))], default=0)
-    work = max([gru_words, 2 * GROUP * pairs, *rows_work_words(network), *helium_work_words(network)])
+    work = max([gru_words, 2 * GROUP * pairs, *device_rows.work_words(network), *helium_work_words(network)])
     features, logits = integers.operators[0], network.dense[-1].y
     slack = network.conv.ring_columns - network.conv.columns + 1        # columns that the fast kernel computes for nothing
     window = slack + network.conv.sizes["window_columns"] * network.inputs("CONV", network.conv) // 2
@@ -204,7 +204,7 @@ def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
         "UNITS": H, "STATE_BITS": bits,
         "DENSE_LAYERS": len(network.dense), "CLASSES": len(network.dense[-1].arrays["bias"]),
         "TAIL": max([H, *(len(op.arrays["bias"]) for op in network.dense)]), "WINDOW_WORDS": window,
-        "RING_WORDS": sum(network.rings), "POOLED_WORDS": up_to_multiple(D, 16), "GRU_ROWS": rows,
+        "RING_WORDS": sum(network.rings), "GRU_ROWS": rows,
         "NETWORK_WORK_WORDS": work, "WORK_WORDS": max(work, fe.window_len), "LOG_MEL": "npgru_log_mel_frame_pairs",
         "GRU_STEP": f"npgru_gru_step_s{bits}", "GRU_SCRATCH_BYTES": scratch}
     values |= {f"UNROLL_{kind}": unroll for kind, unroll in network.unroll.items()}

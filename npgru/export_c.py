@@ -87,7 +87,7 @@ def readme(integers: IntegerModel, network: Network, files: dict[str, str], core
     return Template(text_of(CSRC / "project" / "README.md")).substitute(
         title=f"{target_of(integers)} detector", about=fill(about(integers, network), 120), version=__version__, numbers=numbers,
         rate=fe.sample_rate_hz, clip_s=f"{integers.clip_s:g}", hop_ms=f"{1000 * hop / fe.sample_rate_hz:g}",
-        context_bytes=context_bytes(integers), threshold=threshold)
+        context_bytes=max(context_bytes(integers, core) for core in CORES), threshold=threshold)
 
 
 def estimated_numbers(integers: IntegerModel) -> str:

@@ -12,17 +12,30 @@ static inline int16_t rescaled(int32_t x, uint32_t of)
     const int32_t y = (x >> 16) * r + (int32_t)(((uint32_t)x & 0xFFFFu) * (uint32_t)r >> 16);
     return (int16_t)CM_SSAT((y + (1 << (shift - 17))) >> (shift - 16), 16);
 #else
-    return (int16_t)CM_SSAT((int32_t)(((int64_t)x * r + (1 << (shift - 1))) >> shift), 16);
+    return (int16_t)CM_SSAT(cm_smmulr(x, r << (32 - shift)), 16);
 #endif
 }
 
+/* pooled -> K words X; both bytes of a halfword may be anything behind the last, where the weights are 0. */
+static void unpack(const npgru_word *pooled, npgru_word *x, int32_t K)
+{
+    for (npgru_word *end = x + K; x != end; x += 2) {
+        const uint32_t two = *pooled++;
+        x[0] = packed((int32_t)(two & 0xFF), (int32_t)(two >> 8 & 0xFF));
+        x[1] = packed((int32_t)(two >> 16 & 0xFF), (int32_t)(two >> 24));
+    }
+}
+
+/* gx is the beginning of work, and not all of it: behind it is room for the words X. */
 CM_HOT void npgru_gru_input_fast(const npgru_gru *p, const npgru_half *pooled, int16_t *gx)
 {
     const int32_t N = 3 * p->units, K = up8(p->in_features);
     const uint32_t *next = p->fast_w;
+    npgru_word *x = (npgru_word *)(void *)(gx + 2 * NPGRU_GRU_ROWS);
+    unpack((const npgru_word *)(const void *)pooled, x, K);
     for (int32_t n = 0; n < N; n++, next += 2 + K / 4) {
         int32_t sums[2];
-        npgru_row_products((const uint32_t *)(const void *)pooled, (const int8_t *)(next + 2), K, sums);
+        npgru_row_products(x, (const int8_t *)(next + 2), K, sums);
         gx[n] = rescaled(sums[0] + (int32_t)next[0], next[1]);
         gx[NPGRU_GRU_ROWS + n] = rescaled(sums[1] + (int32_t)next[0], next[1]);
     }

@@ -1,9 +1,6 @@
 /* The layers in plain C: the formulas of npgru/int8_reference.py, on the buffers of layers.h. Any sizes, any core. */
 #include "cortex_m.h"
 #include "layers.h"
-#if NPGRU_FORM == NPGRU_ROWS
-#include "rows.h"
-#endif
 
 #define PLAIN_BLOCKS (NPGRU_BLOCKS > 0 && (NPGRU_PLAIN_DEPTHWISE || NPGRU_PLAIN_POINTWISE || NPGRU_PLAIN_POOL))
 
@@ -136,8 +133,7 @@ void npgru_gru_plain(const npgru_gru *p, const npgru_half *pooled, int32_t row, 
     int8_t *x = (int8_t *)scratch + NPGRU_GRU_SCRATCH_BYTES;
     for (int32_t d = 0; d < p->in_features; d++) {
 #if NPGRU_FORM == NPGRU_ROWS && NPGRU_FAST_POOL
-        const uint32_t X = ((const npgru_word *)(const void *)pooled)[d];
-        x[d] = (int8_t)(row ? upper_of(X) : lower_of(X));
+        x[d] = (int8_t)((pooled[d] >> 8 * row & 0xFF) - 128);
 #elif NPGRU_HELIUM_BLOCKS
         x[d] = ((const int8_t *)pooled)[row * ((p->in_features + 15) & ~15) + d];
 #else

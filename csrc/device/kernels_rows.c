@@ -167,10 +167,10 @@ CM_HOT void npgru_pointwise_fast(const npgru_pointwise *p, const npgru_half *pai
 
 static inline int32_t larger(int32_t a, int32_t b) { return a > b ? a : b; }
 
-/* The larger of each code of two X. */
-static uint32_t larger_codes(uint32_t a, uint32_t b)
+/* The larger of each byte of two halfwords. */
+static int32_t larger_bytes(int32_t a, int32_t b)
 {
-    return packed(larger(lower_of(a), lower_of(b)) + 128, larger(upper_of(a), upper_of(b)) + 128);
+    return larger(a & 0xFF, b & 0xFF) | larger(a >> 8, b >> 8) << 8;
 }
 
 /* The output of the largest sum is the largest output; a band that began in the group before is there already. */
@@ -184,7 +184,7 @@ CM_HOT void npgru_pool_fast(const npgru_pointwise *p, const npgru_half *pairs, i
     for (int32_t c = 0; c < p->channels; c++, next += 3 + K8 / 4) {
         const record *r = (const record *)(const void *)next;
         const uint32_t *x = (const uint32_t *)(const void *)pairs;
-        uint32_t *y = (uint32_t *)(void *)pooled + first_band * p->channels + c;
+        npgru_half *y = pooled + first_band * p->channels + c;
         int32_t lower = INT32_MIN, upper = INT32_MIN, left = p->pool - n_before, begun = n_before > 0;
         WIDENED(w, next + 3, K8);
         const stage of = stage_of(r);
@@ -194,8 +194,8 @@ CM_HOT void npgru_pool_fast(const npgru_pointwise *p, const npgru_half *pairs, i
         for (int32_t band = first_band, m = 1; m <= n && band < n_bands; m++, sum += 2) {
             lower = larger(lower, sum[0]), upper = larger(upper, sum[1]);
             if (--left != 0 && m != n) continue;
-            const uint32_t codes = packed(output(&of, lower), output(&of, upper));
-            *y = begun ? larger_codes(*y, codes) : codes;
+            const int32_t both = output(&of, lower) | output(&of, upper) << 8;
+            *y = (npgru_half)(begun ? larger_bytes(*y, both) : both);
             y += p->channels, band++;
             lower = upper = INT32_MIN, left = p->pool, begun = 0;
         }

@@ -63,14 +63,14 @@ void npgru_ring_products(const uint32_t *x, const int8_t *w, int32_t turn_bits, 
     nine_products(taps, wide, y + 4, n);
 }
 
-#define TWO(k) "ldmia r0!, {r4, r5}\n\tldrb r2, [r1, #" #k "]\n\tldrb r3, [r1, #" #k "+1]\n\tsxtb r2, r2\n\tsxtb r3, r3\n\t" \
-               "muls r4, r2, r4\n\tmuls r5, r3, r5\n\tadds r4, r4, r5\n\tadd r8, r4\n\tasrs r4, r4, #16\n\tadcs r6, r4\n\t"
+#define TWO(second) "ldmia r0!, {r4, r5}\n\tsxtb r3, r2\n\tmuls r4, r3, r4\n\t" second "muls r5, r3, r5\n\tadds r4, r4, r5\n\t" \
+                           "add r8, r4\n\tasrs r4, r4, #16\n\tadcs r6, r4\n\t"
 CM_NAKED void npgru_row_products(const uint32_t *x, const int8_t *w, int32_t K, int32_t *y)
 {
     __asm__ volatile(
         ".syntax unified\n\tpush {r4-r7, lr}\n\tmov r4, r8\n\tpush {r4}\n\t"
         "adds r2, r1, r2\n\tmov r12, r2\n\tmov lr, r3\n\tmovs r6, #0\n\tmov r8, r6\n"
-        "0:\n\t" TWO(0) TWO(2) "adds r1, #4\n\tcmp r1, r12\n\tbne 0b\n\t"
+        "0:\n\tldmia r1!, {r2}\n\t" TWO("asrs r3, r2, #8\n\tsxtb r3, r3\n\t") "asrs r2, r2, #16\n\t" TWO("asrs r3, r2, #8\n\t") "cmp r1, r12\n\tbne 0b\n\t"
         "mov r2, r8\n\tlsls r4, r6, #16\n\tsubs r2, r2, r4\n\tmov r4, lr\n\tstmia r4!, {r2, r6}\n\t"
         "pop {r4}\n\tmov r8, r4\n\tpop {r4-r7, pc}");
 }
@@ -113,22 +113,20 @@ CM_NAKED void npgru_ring_products(const uint32_t *x, const int8_t *w, int32_t tu
 #undef NEW
 #undef TAP
 
-#define ONE(x) "ldrsb r8, [r1], #1\n\tsmlal r12, lr, " #x ", r8\n\t"
-#define FOUR "ldmia r0!, {r4, r5, r6, r7}\n\t" ONE(r4) ONE(r5) ONE(r6) ONE(r7)
+#define ONE(x) "ldrsb r3, [r1], #1\n\tsmlal r12, lr, " #x ", r3\n\t"
 CM_NAKED void npgru_row_products(const uint32_t *x, const int8_t *w, int32_t K, int32_t *y)
 {
     __asm__ volatile(
-        "push {r4-r8, lr}\n\tadd r2, r1, r2\n\tmov r12, #0x400000\n\tmov lr, #0\n"
-        "0:\n\t" FOUR FOUR "cmp r1, r2\n\tbne 0b\n\t"
-        SPLIT("r12", "lr", "r4", "r5") "stmia r3, {r4, r5}\n\tpop {r4-r8, pc}");
+        "push {r3-r11, lr}\n\tadd r2, r1, r2\n\tmov r12, #0x400000\n\tmov lr, #0\n"
+        "0:\n\tldmia r0!, {r4-r11}\n\t" ONE(r4) ONE(r5) ONE(r6) ONE(r7) ONE(r8) ONE(r9) ONE(r10) ONE(r11) "cmp r1, r2\n\tbne 0b\n\t"
+        "pop {r3}\n\t" SPLIT("r12", "lr", "r4", "r5") "stmia r3, {r4, r5}\n\tpop {r4-r11, pc}");
 }
-#undef FOUR
 #undef ONE
 
 #else
 static void apart(int64_t all, int32_t *y)
 {
-    y[0] = lower_of((uint32_t)all), y[1] = (int32_t)((all - y[0]) >> UPPER);
+    y[0] = (int32_t)((uint32_t)all << (32 - UPPER)) >> (32 - UPPER), y[1] = (int32_t)((all - y[0]) >> UPPER);
 }
 
 void npgru_products(const uint32_t *x, const npgru_weight *w, int32_t K, npgru_sums *y, int32_t n)

@@ -11,7 +11,8 @@
    was proved equal to the exact formula for every sum (npgru/device_fast.py); where none was found, bit 31 of info is set
    and the record has the exact formula's numbers.
 
-   window, ring: as in layers.h. pairs: [column / 2][channel / 2][column % 2][channel % 2]; pooled: [d]; a word X each. */
+   window, ring: as in layers.h. pairs: [column / 2][channel / 2][column % 2][channel % 2], a word X each; pooled: [d], the u of
+   both rows in a halfword, row 0 in the lower byte. */
 #ifndef NPGRU_ROWS_H
 #define NPGRU_ROWS_H
 
@@ -52,13 +53,10 @@ void npgru_ring_products(const uint32_t *x, const int8_t *w, int32_t turn_bits, 
 static inline int32_t up4(int32_t n) { return (n + 3) & ~3; }
 static inline int32_t up8(int32_t n) { return (n + 7) & ~7; }
 
-/* Two outputs u as X; and its codes. */
+/* Two outputs u as X. */
 static inline uint32_t packed(int32_t u_0, int32_t u_1)
 {
     return (uint32_t)u_0 + ((uint32_t)u_1 << UPPER) - ((128u << UPPER) + 128u);
 }
-
-static inline int32_t lower_of(uint32_t X) { return (int32_t)(X << (32 - UPPER)) >> (32 - UPPER); }
-static inline int32_t upper_of(uint32_t X) { return (int32_t)(X - (uint32_t)lower_of(X)) >> UPPER; }
 
 #endif

@@ -8,7 +8,7 @@ from npgru import emulator, features, int8
 
 MAIN = Path(__file__).parent / "device_main.c"
 # What was promised for the paper's student: instructions a clip of the network, from int8 features; bytes
-MAX_INSTRUCTIONS = {"m4": 1_900_000, "m7": 1_900_000, "m33": 1_900_000, "m55": 750_000}
+MAX_INSTRUCTIONS = {"m0plus": 7_000_000, "m3": 3_600_000, "m4": 1_900_000, "m7": 1_900_000, "m33": 1_900_000, "m55": 750_000}
 MAX_RAM, MAX_CONSTANTS, MAX_CODE = 8192, 21 * 1024, 10 * 1024
 MAX_RAM_WITH_FRONT_END, MAX_FLASH_WITH_FRONT_END = 12 * 1024, 42 * 1024
 

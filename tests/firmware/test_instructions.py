@@ -16,4 +16,4 @@ def test_no_layer_takes_more_instructions_than_the_table_says(core, exported, co
     assert found.keys() == expected.keys()
     worse = {quantity: (n, expected[quantity]) for quantity, n in found.items() if n > MOST * expected[quantity]}
     assert not worse, f"found, and in the table: {worse}"
-    assert found["context_bytes"] == device_costs.context_bytes(integers)
+    assert found["context_bytes"] == device_costs.context_bytes(integers, core)
