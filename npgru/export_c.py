@@ -73,7 +73,14 @@ def target_of(integers: IntegerModel) -> str:
 
 
 def write_folder(folder: Path, files: dict[str, str]) -> None:
-    """folder_files -> a folder; files of the same names are replaced, others stay."""
+    """folder_files -> a folder; files of the same names are replaced, others stay.
+
+    raises  ValueError if src/ has other C files, as of an older npgru: whoever builds all of src/ would build them too
+    """
+    others = sorted(path.name for path in Path(folder, "src").glob("*.[ch]") if f"src/{path.name}" not in files)
+    if others:
+        raise ValueError(f"{folder}/src: holds {', '.join(others)}, not written by this export but built with it; remove what is "
+                         "not needed there, or write into another folder")
     for name, text in files.items():
         path = Path(folder) / name
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -105,6 +105,14 @@ def test_a_name_that_ends_a_comment_does_not(student, tmp_path):
     subprocess.run(["gcc", *WARNINGS, "-c", tmp_path / "src" / "npgru_model.c", "-o", tmp_path / "model.o"], check=True)
 
 
+def test_sources_of_another_export_are_not_left_among_the_new_ones(student, tmp_path):
+    (tmp_path / "src").mkdir()
+    (tmp_path / "src" / "old.c").write_text("int old;")
+    with pytest.raises(ValueError, match=r"src: holds old\.c"):
+        export_c.write_folder(tmp_path, export_c.folder_files(student[0]))
+    assert [path.name for path in tmp_path.rglob("*")] == ["src", "old.c"]
+
+
 def test_the_threshold_of_a_model_travels_into_its_folder(finished, tmp_path):
     run = shutil.copytree(finished, tmp_path / "run")
     for facts, args, words in ((None, (), "F1 was best there in validation"), (None, ("--min_conf", 0.75), "0.750000"),
