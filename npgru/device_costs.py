@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from .device_fast import exact_channels
 from .device_layout import network_of
 from .device_source import FORMS, body, pooled_words, sizes
 from .int8 import IntegerModel
@@ -132,8 +133,9 @@ def constant_bytes(integers: IntegerModel, core: str) -> int:
 def array_bytes(integers: IntegerModel, core: str) -> int:
     """Weights and output stages as the core's kernels take them."""
     network = network_of(integers)
-    streams, _ = FORMS[FORM_OF.get(core, "DSP")](network)
-    return sum(array.nbytes for array in body(network, streams, 0)[1].values())
+    form = FORM_OF.get(core, "DSP")
+    streams, _ = FORMS[form](network)
+    return sum(array.nbytes for array in body(network, streams, exact_channels(network, form, streams))[1].values())
 
 
 def name_of(core: str) -> str:

@@ -10,11 +10,14 @@ of an exact output of at least k,
     (256 T_k + d) Q >= k 2^(32 + N)  and  (256 (T_k − 1) + d) Q < k 2^(32 + N),  k = 1..255              (2)
 
 is the whole proof, for every attainable a. For a given Q it says in which interval d may lie; `solve` looks for a Q whose
-interval is not empty, beginning with the real multiplier. A layer of which a channel has none keeps the exact form.
+interval is not empty, beginning with the real multiplier. A channel that has none gets Q = 0, d = 0 and weights of 0 in the
+fast form, whose output for it is 0, and is computed by the exact form behind it; a layer of which most have none, all of it.
 
 Weights: two output channels in a halfword, h = 256 w_1 + w_0. SXTB16 of a word gives w_0 of two inputs; the word itself
 gives the sum 256 S_1 + S_0, from which S_0 is taken off.
 """
+from functools import lru_cache
+
 import numpy as np
 
 from .device_layout import MAX_ACC, Convolution, Network, up_to_multiple
@@ -43,6 +46,7 @@ def steps(q, shift, low, high) -> np.ndarray:
     return above
 
 
+@lru_cache(maxsize=None)
 def solve(q: int, shift: int, low: int, high: int, N: int) -> tuple[int, int] | None:
     """(Q, d) of (1) for one channel, proved by (2); None if there is none near the real multiplier, or it does not fit."""
     real = q * 2.0**(shift - 7 + N)
@@ -65,18 +69,27 @@ def solve(q: int, shift: int, low: int, high: int, N: int) -> tuple[int, int] | 
 
 
 def solutions(layer: Convolution, N: int) -> np.ndarray | None:
-    """(N_out, 2) int64: Q and 256 bias + d of every channel; None if one has no solution."""
+    """(N_out, 2) int64: Q and 256 bias + d of every channel, or 0, 0 without a solution; None if most have none."""
     s = layer.stage
     if layer.in_zero != 0 or (s.zero, s.low, s.high) != (0, 0, 255):
         return None
     low, high = attainable(layer)
-    found = []
+    found = np.zeros((layer.channels, 2), np.int64)
     for n in range(layer.channels):
         solution = solve(int(s.multiplier[n]), int(s.shift[n]), int(low[n]), int(high[n]), N)
-        if solution is None:
-            return None
-        found.append((solution[0], solution[1] + 256 * int(s.bias[n])))
-    return np.array(found, np.int64)
+        if solution is not None:
+            found[n] = solution[0], solution[1] + 256 * int(s.bias[n])
+    return found if 2 * len(unsolved(found)) <= layer.channels else None
+
+
+def unsolved(found) -> np.ndarray:
+    """The channels of `solutions` that have none: a solution's Q is at least 1."""
+    return np.flatnonzero(found[:, 0] == 0)
+
+
+def solved_weights(layer: Convolution, found) -> np.ndarray:
+    """Zeros for the channels without a solution; int64."""
+    return layer.w * (found[:, 0] != 0).astype(np.int64).reshape(-1, *[1] * (layer.w.ndim - 1))
 
 
 def words(values) -> np.ndarray:
@@ -99,7 +112,7 @@ def padded(array, *sizes) -> np.ndarray:
 def conv_stream(layer: Convolution, found, inputs: int) -> np.ndarray:
     """For every 2 channels: 256 b + d of both; per row of taps, of both the taps (0, 1) and (2, 3) as 256 w; Q of both."""
     N, rows = up_to_multiple(layer.channels, 2), inputs
-    w, found = 256 * padded(layer.w, N, rows, 4), padded(found, N, 2)
+    w, found = 256 * padded(solved_weights(layer, found), N, rows, 4), padded(found, N, 2)
     pairs = two_in_a_word(w[..., ::2], w[..., 1::2]).reshape(N // 2, 2, rows, 2)            # [pair, channel, row, half]
     return np.concatenate([part for n in range(0, N, 2) for part in (
         words(found[n:n + 2, 1]), pairs[n // 2].transpose(1, 2, 0).ravel(), words(found[n:n + 2, 0]))])
@@ -107,7 +120,7 @@ def conv_stream(layer: Convolution, found, inputs: int) -> np.ndarray:
 
 def depthwise_stream(layer: Convolution, found) -> np.ndarray:
     """For every channel: 256 b + d; (w_0j, w_2j) of the columns j = 0, 1, 2; (w_10, w_11); w_12; Q. Weights as 256 w."""
-    w = 256 * layer.w.astype(np.int64)
+    w = 256 * solved_weights(layer, found)
     columns = two_in_a_word(w[:, 0], w[:, 2])
     return np.concatenate([words(found[:, 1:]), columns, two_in_a_word(w[:, 1, :1], w[:, 1, 1:2]), words(w[:, 1, 2:]),
                            words(found[:, :1])], axis=1).ravel()
@@ -122,7 +135,7 @@ def packed(w) -> np.ndarray:
 def pointwise_stream(layer: Convolution, found, inputs: int) -> np.ndarray:
     """For every 2 channels: 256 b + d of the second; the packed weights; 256 b + d of the first; Q of both."""
     N = up_to_multiple(layer.channels, 2)
-    w, found = padded(layer.w, N, inputs), padded(found, N, 2)
+    w, found = padded(solved_weights(layer, found), N, inputs), padded(found, N, 2)
     return np.concatenate([part for n in range(0, N, 2) for part in (
         words(found[n + 1:n + 2, 1]), packed(w[n:n + 2]), words([found[n, 1], found[n, 0], found[n + 1, 0]]))])
 
@@ -190,6 +203,11 @@ def gru_state_stream(u, bias, R) -> np.ndarray:
 STREAMS = {"CONV": conv_stream, "DEPTHWISE": depthwise_stream, "POINTWISE": pointwise_stream, "POOL": pointwise_stream}
 
 
+def n_solved(found) -> int:
+    """Channels with a solution in a list of `solutions`."""
+    return sum(len(s) - len(unsolved(s)) for s in found if s is not None)
+
+
 def proved(network: Network) -> tuple[dict, dict]:
     """{layer's name: its solutions, or None: sizes that the DSP kernels do not know, or no proof}; {kind: N of (1)}."""
     solved, shifts = {}, {}
@@ -197,11 +215,11 @@ def proved(network: Network) -> tuple[dict, dict]:
         known = [layer for layer in layers if is_fast(layer, kind, network.pool)]
         found = {N: [solutions(layer, N) for layer in known] for N in SHIFTS[:1]}
         shifts[kind] = SHIFTS[0]
-        for N in SHIFTS:                                                    # the N with which most layers are fast
+        for N in SHIFTS:                                                    # the N with which most channels are fast
             found[N] = found.get(N) or [solutions(layer, N) for layer in known]
-            if sum(s is not None for s in found[N]) > sum(s is not None for s in found[shifts[kind]]):
+            if n_solved(found[N]) > n_solved(found[shifts[kind]]):
                 shifts[kind] = N
-            if all(s is not None for s in found[N]):
+            if n_solved(found[N]) == sum(layer.channels for layer in known):
                 break
         solved |= dict.fromkeys(layer.name for layer in layers) | dict(zip((layer.name for layer in known), found[shifts[kind]]))
     return solved, shifts
@@ -221,3 +239,11 @@ def fast_arrays(network: Network, form: str) -> tuple[dict, dict]:
     solved, shifts = proved(network)
     streams = {layer.name: dsp_stream(network, kind, layer, solved[layer.name]) for kind, layers in kinds.items() for layer in layers}
     return streams | {"gru": gru_arrays(network)}, shifts
+
+
+def exact_channels(network: Network, form: str, streams: dict) -> dict[str, np.ndarray]:
+    """{layer's name: the channels that the exact form computes}: all without a stream, else those without a solution."""
+    layers = [layer for layers in network.by_kind.values() for layer in layers]
+    solved = {} if form == "ROWS" else proved(network)[0]                   # that form has an exact stage of its own
+    return {layer.name: np.arange(layer.channels) if streams[layer.name] is None else
+            unsolved(solved[layer.name]) if layer.name in solved else np.arange(0) for layer in layers}

@@ -6,7 +6,7 @@ convolution, all blocks together, and the GRU's product with its input, which re
 """
 import numpy as np
 
-from .device_fast import attainable, dsp_stream, gru_arrays, gru_numbers, padded, proved, words
+from .device_fast import attainable, dsp_stream, gru_arrays, gru_numbers, padded, proved, unsolved, words
 from .device_layout import GROUP, Convolution, Network, up_to_multiple
 
 VECTOR = 16                         # bytes
@@ -78,7 +78,8 @@ def is_narrow(layer: Convolution, found, N: int) -> bool:
 
 def fits(network: Network, solved: dict, shifts: dict) -> tuple[bool, bool]:
     """Whether the convolution, and all blocks, are of this form."""
-    known = {kind: [solved[layer.name] is not None and layer.columns % 4 == 0 and is_narrow(layer, solved[layer.name], shifts[kind])
+    known = {kind: [solved[layer.name] is not None and len(unsolved(solved[layer.name])) == 0 and layer.columns % 4 == 0
+                    and is_narrow(layer, solved[layer.name], shifts[kind])
                     for layer in layers] for kind, layers in network.by_kind.items()}
     conv = all(known.pop("CONV")) and network.conv.sizes["window_columns"] >= VECTOR // 2
     return conv, bool(network.blocks) and all(map(all, known.values()))

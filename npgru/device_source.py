@@ -7,7 +7,7 @@ from textwrap import fill
 import numpy as np
 
 from . import device_rows
-from .device_fast import fast_arrays
+from .device_fast import exact_channels, fast_arrays
 from .device_helium import helium_arrays, helium_macros, helium_work_words
 from .device_layout import GROUP, Network, clip_shape, up_to_multiple
 from .front_end import tables
@@ -62,18 +62,21 @@ class Layers:
         self.arrays[name] = np.ascontiguousarray(values)
         return name
 
-    def stage(self, layer) -> str:
+    def stage(self, layer, exact) -> str:
         s, name = layer.stage, layer.name
-        return struct(zero=s.zero, low=s.low, high=s.high, bias=self.named(f"{name}_bias", s.bias.astype(np.int32)),
-                      multiplier=self.named(f"{name}_multiplier", s.multiplier.astype(np.int32)),
-                      shift=self.named(f"{name}_shift", s.shift.astype(np.int8)))
+        return struct(zero=s.zero, low=s.low, high=s.high, bias=self.named(f"{name}_bias", s.bias[exact].astype(np.int32)),
+                      multiplier=self.named(f"{name}_multiplier", s.multiplier[exact].astype(np.int32)),
+                      shift=self.named(f"{name}_shift", s.shift[exact].astype(np.int8)))
 
-    def convolution(self, layer, fast, **sizes) -> str:
-        """The initialiser of npgru_conv, npgru_depthwise or npgru_pointwise."""
-        common = dict(sizes, channels=layer.channels, columns=layer.columns, ring_columns=layer.ring_columns)
-        if fast is not None:
-            return struct(**common, fast=self.named(f"{layer.name}_stream", fast))
-        return struct(**common, w=self.named(f"{layer.name}_w", layer.w), stage=self.stage(layer), fast="0")
+    def convolution(self, layer, fast, exact, **sizes) -> str:
+        """The initialiser of npgru_conv, npgru_depthwise or npgru_pointwise.   exact: its channels of the exact form"""
+        values = dict(sizes, channels=layer.channels, columns=layer.columns, ring_columns=layer.ring_columns,
+                      n_exact=len(exact))
+        if 0 < len(exact) < layer.channels:
+            values |= {"exact": self.named(f"{layer.name}_exact", exact.astype(np.int16))}
+        if len(exact):
+            values |= {"w": self.named(f"{layer.name}_w", layer.w[exact]), "stage": self.stage(layer, exact)}
+        return struct(**values, fast="0" if fast is None else self.named(f"{layer.name}_stream", fast))
 
     def gru(self, op, fast) -> str:
         sizes = {"in_features": op.arrays["w"].shape[1], "units": op.arrays["u"].shape[1]}
@@ -108,21 +111,25 @@ class Layers:
         return crc
 
 
-def body(network: Network, fast: dict, magic: int) -> tuple[str, dict]:
-    """npgru_model and its arrays in one form -> its text; and its arrays.   fast: {layer's name: its stream, or None}"""
+def body(network: Network, fast: dict, exact: dict) -> tuple[str, dict]:
+    """npgru_model and its arrays in one form -> its text; and its arrays.
+
+    fast    {layer's name: its stream, or None}          exact       {layer's name: its channels of the exact form}
+    """
     layers = Layers()
     mean = mean_of_sum(network.mean.settings["x"], network.mean.y, network.n_steps)
     depthwise, pointwise = [], []
     for k, (first, second) in enumerate(network.blocks):
-        depthwise.append(layers.convolution(first, fast[first.name], in_zero=first.in_zero))
+        depthwise.append(layers.convolution(first, fast[first.name], exact[first.name], in_zero=first.in_zero))
         pool = network.pool if k == len(network.blocks) - 1 else 0
-        pointwise.append(layers.convolution(second, fast[second.name], in_channels=second.w.shape[1],
+        pointwise.append(layers.convolution(second, fast[second.name], exact[second.name], in_channels=second.w.shape[1],
                                             pair_words=network.pair_words(k), pool=pool))
     if not network.blocks:                                                        # only its sizes are read
         depthwise, pointwise = ["{ 0 }"], [struct(channels=network.conv.channels, columns=network.conv.columns,
                                                   ring_columns=network.conv.ring_columns, pool=network.pool)]
     members = {
-        "conv": layers.convolution(network.conv, fast[network.conv.name], in_zero=network.conv.in_zero, **network.conv.sizes),
+        "conv": layers.convolution(network.conv, fast[network.conv.name], exact[network.conv.name],
+                                   in_zero=network.conv.in_zero, **network.conv.sizes),
         "depthwise": listed(depthwise), "pointwise": listed(pointwise), "gru": layers.gru(network.gru, fast["gru"]),
         "mean": struct(mean), "dense": listed(layers.dense(op) for op in network.dense),
         "softmax": struct(network.softmax.record)}
@@ -154,15 +161,15 @@ def rings_source(network: Network) -> str:
     return f"const int32_t npgru_ring_start[NPGRU_RINGS + 1] = {{ {', '.join(map(str, starts))} }};\n"
 
 
-def form_macros(network: Network, form: str, streams: dict, shifts: dict) -> str:
+def form_macros(network: Network, form: str, streams: dict, exact: dict, shifts: dict) -> str:
     """Which kernels a form needs: NPGRU_FAST_<kind>, NPGRU_PLAIN_<kind>; and what its fast ones have as constants."""
     names = {kind: [layer.name for layer in layers] for kind, layers in network.by_kind.items()} | {"GRU": ["gru"]}
     lines = []
     for kind in names:
         chosen = [streams[name] is not None for name in names[kind]]
-        no_block = kind == "POOL" and not chosen
+        no_block, any_exact = kind == "POOL" and not chosen, any(len(exact.get(name, ())) for name in names[kind])
         lines += [f"#define NPGRU_FAST_{kind} {int(any(chosen))}",
-                  f"#define NPGRU_PLAIN_{kind} {int(not all(chosen) or no_block)}"]
+                  f"#define NPGRU_PLAIN_{kind} {int(not all(chosen) or any_exact or no_block)}"]
     lines += [f"#define NPGRU_SHIFT_{kind} {shift}" for kind, shift in shifts.items()]
     terms = [network.conv.w[0].size, *(pointwise.w.shape[1] for _, pointwise in network.blocks)]
     lines.append(f"#define NPGRU_POOLED_WORDS {pooled_words(network, form)}")
@@ -253,7 +260,8 @@ def model_files(integers: IntegerModel, network: Network, about: str, threshold:
     for k, (form, arrays) in enumerate(FORMS.items()):
         condition = "#else" if form == "PLAIN" else f"#{'el' if k else ''}if NPGRU_FORM == NPGRU_{form}"
         streams, shifts = arrays(network)
-        header += ["", condition, form_macros(network, form, streams, shifts)]
-        source += [condition, "", body(network, streams, magic)[0]]
+        exact = exact_channels(network, form, streams)
+        header += ["", condition, form_macros(network, form, streams, exact, shifts)]
+        source += [condition, "", body(network, streams, exact)[0]]
     return {"npgru_model.h": "\n".join([*header, "#endif", "", "#endif", ""]),
             "npgru_model.c": "\n".join([*source, "#endif", ""])}

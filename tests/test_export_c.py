@@ -8,7 +8,7 @@ import pytest
 from runs import contents
 from test_int8 import SIZES, clips, quantised, trained
 
-from npgru import export_c, feature_files, features, int8, int8_params, int8_reference, model
+from npgru import device_fast, export_c, feature_files, features, int8, int8_params, int8_reference, model
 from npgru.device_layout import network_of
 from npgru.front_end import FrontEnd
 from npgru.int8_nonlinear import softmax_s8
@@ -168,6 +168,21 @@ def test_a_network_that_is_fast_in_no_layer_is_exact_all_the_same(rng, tmp_path,
     monkeypatch.setattr("npgru.device_fast.solve", lambda *_: None)
     monkeypatch.setattr("npgru.device_fast.gru_arrays", lambda _: None)
     integers, x = integers_of(SIZES[0], rng), clips(rng, 2)
+    found = scores_of(built(integers, tmp_path, DSP), integers, x, "features")
+    np.testing.assert_array_equal(found, expected_scores(integers, x))
+
+
+@pytest.mark.parametrize("config", [model.student(), SIZES[0], NetworkConfig(conv_filters=5, block_filters=(7, 6), gru_units=3)])
+def test_channels_without_a_proof_are_exact_in_layers_that_are_fast(config, rng, tmp_path, monkeypatch):
+    """A third of the channels, by their multipliers."""
+    solve = device_fast.solve
+    monkeypatch.setattr("npgru.device_fast.solve", lambda q, *others: None if q % 3 == 0 else solve(q, *others))
+    integers, x = integers_of(config, rng), clips(rng, 3)
+    network = network_of(integers)
+    streams, _ = device_fast.fast_arrays(network, "DSP")
+    exact = device_fast.exact_channels(network, "DSP", streams)
+    mixed = [name for name in exact if streams[name] is not None and len(exact[name])]
+    assert len(mixed) >= (5 if config == model.student() else 1)
     found = scores_of(built(integers, tmp_path, DSP), integers, x, "features")
     np.testing.assert_array_equal(found, expected_scores(integers, x))
 

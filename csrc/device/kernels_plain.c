@@ -5,9 +5,12 @@
 #define PLAIN_BLOCKS (NPGRU_BLOCKS > 0 && (NPGRU_PLAIN_DEPTHWISE || NPGRU_PLAIN_POINTWISE || NPGRU_PLAIN_POOL))
 
 #if NPGRU_PLAIN_CONV || PLAIN_BLOCKS
-static inline int32_t output(const npgru_stage *s, int32_t acc, int32_t n)
+/* k: of the channels that have this form; n is the layer's. */
+static inline int32_t channel(const int16_t *exact, int32_t k) { return exact ? exact[k] : k; }
+
+static inline int32_t output(const npgru_stage *s, int32_t acc, int32_t k)
 {
-    return cm_clamp(cm_qadd(cm_mbq(acc + s->bias[n], s->multiplier[n], s->shift[n]), s->zero), s->low, s->high);
+    return cm_clamp(cm_qadd(cm_mbq(acc + s->bias[k], s->multiplier[k], s->shift[k]), s->zero), s->low, s->high);
 }
 #endif
 
@@ -16,7 +19,7 @@ void npgru_conv_plain(const npgru_conv *p, const npgru_half *window, uint32_t *w
 {
     (void)work;
     const int8_t *w = p->w;
-    for (int32_t n = 0; n < p->channels; n++, w += p->kernel_rows * p->kernel_columns)
+    for (int32_t k = 0; k < p->n_exact; k++, w += p->kernel_rows * p->kernel_columns)
         for (int32_t m = 0; m < p->columns; m++) {
             int32_t acc = 0;
             for (int32_t i = 0; i < p->kernel_rows; i++) {
@@ -24,7 +27,7 @@ void npgru_conv_plain(const npgru_conv *p, const npgru_half *window, uint32_t *w
                 for (int32_t j = 0; j < p->kernel_columns; j++)
                     acc += x[j] * w[i * p->kernel_columns + j];
             }
-            ring[(n * p->ring_columns + m) * 4 + slot] = (uint8_t)output(&p->stage, acc, n);
+            ring[(channel(p->exact, k) * p->ring_columns + m) * 4 + slot] = (uint8_t)output(&p->stage, acc, k);
         }
 }
 #endif
@@ -55,24 +58,27 @@ static int32_t depthwise_sum(const npgru_depthwise *p, const uint8_t *ring, cons
 void npgru_depthwise_plain(const npgru_depthwise *p, const uint32_t *ring, int32_t turn, int32_t first, int32_t n,
                            npgru_half *pairs)
 {
-    for (int32_t c = 0; c < p->channels; c++)
+    for (int32_t k = 0; k < p->n_exact; k++) {
+        const int32_t c = channel(p->exact, k);
+        const uint8_t *words = (const uint8_t *)(ring + c * p->ring_columns);
         for (int32_t row = 0; row < 2; row++)
             for (int32_t m = 0; m < n; m++) {
-                const uint8_t *words = (const uint8_t *)(ring + c * p->ring_columns);
-                const int32_t acc = depthwise_sum(p, words, p->w + 9 * c, turn, row + 1, first + m);
-                pairs[place(c, row, m)] = (npgru_half)output(&p->stage, acc, c);
+                const int32_t acc = depthwise_sum(p, words, p->w + 9 * k, turn, row + 1, first + m);
+                pairs[place(c, row, m)] = (npgru_half)output(&p->stage, acc, k);
             }
+    }
 }
 #endif
 
 #if (NPGRU_PLAIN_POINTWISE || NPGRU_PLAIN_POOL) && NPGRU_BLOCKS > 0
-static int32_t pointwise_output(const npgru_pointwise *p, const npgru_half *pairs, int32_t n, int32_t row, int32_t column)
+static int32_t pointwise_output(const npgru_pointwise *p, const npgru_half *pairs, int32_t k, int32_t row, int32_t column)
 {
-    const int8_t *w = p->w + n * p->in_channels;
+    const int8_t *w = p->w + k * p->in_channels, *end = w + (p->in_channels & ~1);
+    const npgru_half *x = pairs + place(0, row, column);
     int32_t acc = 0;
-    for (int32_t c = 0; c < p->in_channels; c++)
-        acc += pairs[place(c, row, column)] * w[c];
-    return output(&p->stage, acc, n);
+    for (; w < end; w += 2, x += 8) acc += x[0] * w[0] + x[1] * w[1];
+    if (p->in_channels & 1) acc += x[0] * w[0];
+    return output(&p->stage, acc, k);
 }
 #endif
 
@@ -80,11 +86,11 @@ static int32_t pointwise_output(const npgru_pointwise *p, const npgru_half *pair
 void npgru_pointwise_plain(const npgru_pointwise *p, const npgru_half *pairs, int32_t rows, int32_t turn, int32_t first,
                            int32_t n, uint8_t *ring)
 {
-    for (int32_t c = 0; c < p->channels; c++)
+    for (int32_t k = 0; k < p->n_exact; k++)
         for (int32_t row = 0; row < 2; row++)
             for (int32_t m = 0; m < n && (rows >> row & 1); m++)
-                ring[(c * p->ring_columns + first + m) * 4 + NPGRU_NEW_ROWS(turn) + row] =
-                    (uint8_t)pointwise_output(p, pairs, c, row, m);
+                ring[(channel(p->exact, k) * p->ring_columns + first + m) * 4 + NPGRU_NEW_ROWS(turn) + row] =
+                    (uint8_t)pointwise_output(p, pairs, k, row, m);
 }
 
 #endif
@@ -108,11 +114,11 @@ static void clear(npgru_half *pooled)
 void npgru_pool_plain(const npgru_pointwise *p, const npgru_half *pairs, int32_t rows, int32_t first, int32_t n,
                       npgru_half *pooled)
 {
-    if (first == 0) clear(pooled);
-    for (int32_t c = 0; c < p->channels; c++)
+    if (first == 0 && !p->fast) clear(pooled);                          /* the fast form left 0 */
+    for (int32_t k = 0; k < p->n_exact; k++)
         for (int32_t row = 0; row < 2; row++)
             for (int32_t m = 0; m < n && (rows >> row & 1); m++)
-                take_larger(p, c, row, first + m, pointwise_output(p, pairs, c, row, m), pooled);
+                take_larger(p, channel(p->exact, k), row, first + m, pointwise_output(p, pairs, k, row, m), pooled);
 }
 #endif
 

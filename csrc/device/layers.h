@@ -11,8 +11,9 @@
    pooled   the GRU's input, 2 rows of D = bands x C values; a word holds 2 of them: [d / 2][row]
 
    Every kernel exists in plain C (kernels_plain.c: the exact formula, any sizes) and, for the cores with the DSP
-   instructions, in a fast form (<layer>_dsp.c: the same integers). Which of them a layer takes was decided when the model
-   was exported: npgru/device_layout.py proves the fast form for every attainable sum. */
+   instructions, in a fast form (<layer>_dsp.c: the same integers). Which of them a channel takes was decided when the model
+   was exported: npgru/device_fast.py proves the fast form for every attainable sum; where it cannot, the plain kernel runs
+   behind the fast one, for those channels. */
 #ifndef NPGRU_LAYERS_H
 #define NPGRU_LAYERS_H
 
@@ -48,20 +49,25 @@ typedef struct {
     const int8_t *shift;                                /* (N,) */
 } npgru_stage;
 
-/* A layer that is fast on this core has `fast`, its weights and output stage in one stream; else w and stage. */
+/* A layer that is fast on this core has `fast`, its weights and output stage in one stream. w and stage are of the channels
+   that have the exact form: n_exact of them, those in `exact`, or all if that is NULL. The fast form leaves 0 for them. */
 typedef struct {
     int32_t kernel_rows, kernel_columns, stride_rows, stride_columns, pad_rows, pad_columns;
     int32_t window_columns, in_columns, in_zero;        /* of the window, padding included; of the features */
     int32_t channels, columns, ring_columns;
-    const int8_t *w;                                    /* (N, k_t, k_m) */
+    const int8_t *w;                                    /* (n_exact, k_t, k_m) */
     npgru_stage stage;
+    int32_t n_exact;
+    const int16_t *exact;
     const uint32_t *fast;
 } npgru_conv;
 
 typedef struct {
     int32_t channels, columns, ring_columns, in_zero;   /* kernel 3 x 3, stride 1 */
-    const int8_t *w;                                    /* (C, 3 rows, 3 columns) */
+    const int8_t *w;                                    /* (n_exact, 3 rows, 3 columns) */
     npgru_stage stage;
+    int32_t n_exact;
+    const int16_t *exact;
     const uint32_t *fast;
 } npgru_depthwise;
 
@@ -69,8 +75,10 @@ typedef struct {
     int32_t in_channels, channels, columns, ring_columns;
     int32_t pair_words;                                 /* of 4 columns of a row: 4 for every 2 inputs of whole turns */
     int32_t pool;                                       /* 0, or the columns of which the last block takes the maximum */
-    const int8_t *w;                                    /* (N, C) */
+    const int8_t *w;                                    /* (n_exact, C) */
     npgru_stage stage;
+    int32_t n_exact;
+    const int16_t *exact;
     const uint32_t *fast;
 } npgru_pointwise;
 

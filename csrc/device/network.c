@@ -3,11 +3,11 @@
 #include "cortex_m.h"
 #include "network.h"
 
-/* A layer's kernel in its form: constants decide where they can. */
+/* A layer in its form, then its channels that have the exact one: constants decide where they can. */
 #define BY_FORM(kind, p, kernel, arguments)                                                                  \
     do {                                                                                                     \
         if (NPGRU_FAST_##kind && (!NPGRU_PLAIN_##kind || (p)->fast)) kernel##_fast arguments;                \
-        else kernel##_plain arguments;                                                                       \
+        if (NPGRU_PLAIN_##kind && (p)->n_exact > 0) kernel##_plain arguments;                                \
     } while (0)
 
 /* n words; four at a time, and not as a call of memset, which small C libraries do byte by byte. */

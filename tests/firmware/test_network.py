@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from seeded_student import seeded_student, synthetic_clip
 
-from npgru import bench_int8, device_layout, device_source, emulator, features, int8, model
+from npgru import bench_int8, device_fast, device_layout, device_source, emulator, features, int8, model
 from npgru.device_helium import helium_macros
 from npgru.front_end import FrontEnd
 from npgru.model import NetworkConfig
@@ -37,15 +37,17 @@ def built(core, main, folder):
 
 
 def check_scores(cores, integers, x, folder):
-    """x (N, T, M) uint16: logits and probabilities, (N, 2 K) int8, are those of the host, on all these cores."""
+    """x (N, T, M) uint16: logits and probabilities, (N, 2 K) int8, are those of the host, on all these cores -> what each printed."""
     write_model(integers, folder)
     codes = int8.run(integers, x)
     codes["input"].tofile(folder / "codes.bin")
     expected = np.concatenate([codes[integers.operators[-2].name], codes["probabilities"]], axis=1)
+    printed = {}
     for core in cores:
-        emulator.run(core, built(core, MAIN, folder), folder)
+        printed[core] = emulator.numbers(emulator.run(core, built(core, MAIN, folder), folder))
         found = np.fromfile(folder / "scores.bin", np.int8).reshape(expected.shape)
         np.testing.assert_array_equal(found, expected, core)
+    return printed
 
 
 def inputs(front_end, rng, clips=()):
@@ -73,6 +75,27 @@ def test_rows_of_other_numbers_of_columns(bands, toolchain, rng, tmp_path):
     macros = helium_macros(device_layout.network_of(integers))
     assert macros["HELIUM_BLOCKS"] and macros["COLUMNS"] == {24: 12, 40: 0}[bands]
     check_scores(["m4", "m55"], integers, inputs(front_end, rng, clips[:2]), tmp_path)
+
+
+def with_a_large_multiplier(op, channel: int):
+    """A convolution of which one channel's multiplier is 1/2 or more, for which the fast output stage has no numbers."""
+    shift = op.record.shift.copy()
+    shift[channel] = 0
+    return replace(op, record=replace(op.record, shift=shift))
+
+
+def test_one_channel_of_every_layer_has_no_proof(toolchain, clips, rng, tmp_path):
+    """In the DSP form its layer stays fast, and it is exact; the M55 then takes that form instead of the vectors'."""
+    student = seeded_student()
+    operators = [with_a_large_multiplier(op, k) if op.kind in ("conv2d", "depthwise2d") else op
+                 for k, op in enumerate(student.operators)]
+    integers, x = replace(student, operators=operators), inputs(student.front_end, rng, clips)
+    network = device_layout.network_of(integers)
+    streams, _ = device_fast.fast_arrays(network, "DSP")
+    assert all(stream is not None for stream in streams.values())
+    assert [len(channels) for channels in device_fast.exact_channels(network, "DSP", streams).values()] == [1] * 5
+    printed = check_scores(["m0plus", "m3", "m4", "m55"], integers, x, tmp_path)
+    assert printed["m4"]["instructions"] < 2_000_000                              # all channels exact: 16.7 million
 
 
 @pytest.mark.parametrize("units", [3, 8, 13, 16])
