@@ -13,8 +13,8 @@ from npgru import emulator
 MORE_WARNINGS = ("-Wcast-align", "-Wundef", "-Wstrict-prototypes", "-Wmissing-prototypes", "-Wsign-conversion", "-Wunused-macros",
                  "-Wvla", "-Wwrite-strings", "-Wpointer-arith", "-Wredundant-decls")
 LEVELS = [("m0plus", "-Os"), ("m0plus", "-O3"), ("m0plus", "-O2 -flto"), ("m3", "-O0"), ("m3", "-Os -flto"), ("m4", "-Og"),
-          ("m4", "-Os"), ("m4", "-O3"), ("m4", "-O2 -flto"), ("m7", "-Os"), ("m33", "-O1"), ("m55", "-Os"), ("m55", "-O3"),
-          ("m55", "-O2 -flto")]
+          ("m4", "-Os"), ("m4", "-O3"), ("m4", "-O2 -flto"), ("m4", "-O2 -DNPGRU_FPU=0"), ("m7", "-Os"), ("m33", "-O1"),
+          ("m55", "-Os"), ("m55", "-O3"), ("m55", "-O2 -flto")]
 
 
 @pytest.fixture
