@@ -27,7 +27,13 @@ static inline int32_t common(int32_t x, int32_t multiplier, int32_t shift)
 
 static inline int32_t multiplied(int32_t x, int32_t multiplier, int32_t shift)         /* MBQ(x), |x| <= 2^30, not +2^30 */
 {
+#if NPGRU_FORM == NPGRU_ROWS && !NPGRU_IS_M3       /* floor((x q + 2^30) / 2^31) without 64 bits; `middle` is within 31 bits */
+    const int32_t x1 = x >> 16, x0 = x & 0xFFFF, q1 = multiplier >> 16, q0 = multiplier & 0xFFFF;
+    const int32_t low = (int32_t)((uint32_t)x0 * (uint32_t)q0 >> 16), middle = x1 * q0 + (x0 * q1 + low + (1 << 14) - (1 << 30));
+    return divided(2 * x1 * q1 + (middle >> 15) + (1 << 15), -shift);
+#else
     return divided(cm_smmulr(cm_shift_left(x, 1), multiplier), -shift);
+#endif
 }
 
 static inline int32_t sum(const npgru_sum *p, int32_t x1, int32_t x2, int32_t sign)
