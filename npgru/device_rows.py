@@ -13,15 +13,45 @@ LARGEST_SUM = 2**22                 # of the lower row: csrc/device/rows.h
 KERNEL = (3, 3)                     # of a depthwise layer
 
 
+def of_32_bits(factor: int, offset: int) -> int | None:
+    """The M0+'s output stage, as info: with a = floor((256 acc + offset) / 256) and 24 bits behind the point,
+
+        a floor(factor / 2^12) <= (256 acc + offset) factor / 2^20 < a floor(factor / 2^12) + a + floor(factor / 2^12) + 1
+
+    for a >= 0. So u is its upper 8 bits unless the lower 24 are at least 2^24 − a − floor(factor / 2^12) − 1: then the kernel
+    takes the long product. most: the largest a that stays in 32 bits, in 17 bits and a shift; u is 255 beyond it. None where
+    that does not hold, or more than half of all products would be long.
+    """
+    short = factor >> 12
+    most = (2**32 - 1) // max(short, 1)
+    shift = max(most.bit_length() - 17, 0)
+    most = most >> shift << shift
+    open_ = (2**24 - most - short - 1) >> 16
+    first = 256 * (most + 1) + (offset & 255)                                         # the least that is beyond `most`
+    if short == 0 or open_ < 128 or (first * factor) >> 44 < 255:
+        return None
+    return most >> shift | shift << 17 | open_ << 22
+
+
 def record(layer: Convolution, n: int, low: int, high: int) -> list[int]:
     """offset, factor, info. The kernels sum codes, u − 128: that of u is in the bias."""
     s = layer.stage
     bias = int(s.bias[n]) + 128 * int(layer.w[n].astype(np.int64).sum())
     found = solve(int(s.multiplier[n]), int(s.shift[n]), low, high, SHIFT) if (s.zero, s.low, s.high) == (0, 0, 255) else None
-    bits = found[0].bit_length() if found else 0
-    if not 16 <= bits <= 31:
-        return [bias, int(s.multiplier[n]), 1 << 31 | int(s.shift[n] + 31) << 24 | s.zero << 16 | s.low << 8 | s.high]
-    return [256 * bias + found[1], found[0], (37 - bits) | (bits - 16) << 8]
+    by_threes = depthwise_in_threes(layer.w[n]) << 30
+    info = of_32_bits(found[0], found[1]) if found else None
+    if info is None:
+        exact = 1 << 31 | int(s.shift[n] + 31) << 24 | s.zero << 16 | s.low << 8 | s.high
+        return [bias, int(s.multiplier[n]), exact | by_threes]
+    return [256 * bias + found[1], found[0], info | by_threes]
+
+
+def depthwise_in_threes(w) -> bool:
+    """Whether the products of a column's three weights with codes may be summed on an M0+ before the rows are taken apart.
+
+    w    (3, 3) of a depthwise layer, or any other's, for which it is not asked
+    """
+    return bool(w.shape == KERNEL and 128 * np.abs(w.astype(np.int64)).sum(axis=0).max() < 2**15)
 
 
 def packed_weights(w, multiple: int) -> np.ndarray:

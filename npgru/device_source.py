@@ -171,9 +171,7 @@ def form_macros(network: Network, form: str, streams: dict, exact: dict, shifts:
         lines += [f"#define NPGRU_FAST_{kind} {int(any(chosen))}",
                   f"#define NPGRU_PLAIN_{kind} {int(not all(chosen) or any_exact or no_block)}"]
     lines += [f"#define NPGRU_SHIFT_{kind} {shift}" for kind, shift in shifts.items()]
-    terms = [network.conv.w[0].size, *(pointwise.w.shape[1] for _, pointwise in network.blocks)]
     lines.append(f"#define NPGRU_POOLED_WORDS {pooled_words(network, form)}")
-    lines.append(f"#define NPGRU_MAX_TERMS_ROWS {up_to_multiple(max(terms), 8)}")
     none = {**dict.fromkeys(helium_macros(network), 0), "GROUP": GROUP}
     lines += [f"#define NPGRU_{name} {value}" for name, value in (helium_macros(network) if form == "HELIUM" else none).items()]
     if streams["gru"] is not None:

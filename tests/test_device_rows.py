@@ -1,4 +1,4 @@
-"""device_rows.py: the records of cores without DSP instructions, and the M0+'s output stage of 16 bits."""
+"""device_rows.py: the records of cores without DSP instructions, and the M0+'s output stage of 32 bits."""
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +8,7 @@ from test_int8 import SIZES, clips, quantised, trained
 from npgru import int8, model
 from npgru.device_fast import attainable
 from npgru.device_layout import network_of
-from npgru.device_rows import LARGEST_SUM, layer_stream, record, rows_arrays
+from npgru.device_rows import LARGEST_SUM, depthwise_in_threes, layer_stream, of_32_bits, record, rows_arrays
 from npgru.fixed_point import mbq
 
 
@@ -18,13 +18,13 @@ def networks():
     return [network_of(int8.freeze(quantised(trained(config, clips(rng, 16), rng), clips(rng, 32)))) for config in SIZES]
 
 
-def of_16_bits(v, factor, info):
-    """csrc/device/kernels_rows.c, output on an M0+: v = 256 acc + offset (n,) -> (u, whether the 64-bit product is needed)."""
-    upper, factor_16 = v >> (info & 0xFF), factor >> (info >> 8 & 31)
-    t = (upper * factor_16) & 0xFFFFFFFF
-    saturated, open_ = (upper >= 2**16) | (t >> 31 != 0), (t << 9 & 0xFFFFFFFF) >= 0xFC000000
-    u = np.where(v < 0, 0, np.where(saturated, 255, t >> 23))
-    return u, (v >= 0) & ~saturated & open_
+def on_an_m0(v, factor, info):
+    """csrc/device/kernels_rows.c, npgru_outputs: v = 256 acc + offset (n,) -> (u, whether the 64-bit product is needed)."""
+    a, most, limit = v >> 8, (info & 0x1FFFF) << (info >> 17 & 31), info >> 22 & 0xFF
+    t = a * (factor >> 12)
+    inside = (a >= 0) & (a <= most)
+    assert t[inside].max(initial=0) < 2**32
+    return np.where(a < 0, 0, np.where(inside, t >> 24, 255)), inside & (t >> 16 & 0xFF >= limit)
 
 
 def test_outputs_of_every_attainable_sum(networks):
@@ -39,17 +39,46 @@ def test_outputs_of_every_attainable_sum(networks):
         v = 256 * (a - bias) + offset
         exact = np.clip(mbq(a, layer.stage.multiplier[0], layer.stage.shift[0]), 0, 255)
         np.testing.assert_array_equal(np.clip((v * factor) >> 44, 0, 255), exact)
-        u, open_ = of_16_bits(v, factor, info)
+        u, open_ = on_an_m0(v, factor, info)
         np.testing.assert_array_equal(u[~open_], exact[~open_])
         n_open, n_all = n_open + open_.sum(), n_all + (v >= 0).sum()
     assert n_open < n_all / 40
+
+
+@pytest.mark.parametrize("factor", [2**22, 2**24 + 12345, 2**28 - 1, 1_234_567_890, 2**31 - 1])
+@pytest.mark.parametrize("offset", [-77, 0, 131])
+def test_the_32_bit_output_is_the_64_bit_one_around_every_step(factor, offset):
+    step = -(-(np.arange(257, dtype=object) << 44) // factor) - offset >> 8
+    acc = np.unique(np.concatenate([step + k for k in range(-3, 4)]).astype(np.int64))
+    v = 256 * acc + offset
+    u, open_ = on_an_m0(v, factor, of_32_bits(factor, offset))
+    np.testing.assert_array_equal(u[~open_], np.clip(v.astype(object) * factor >> 44, 0, 255)[~open_].astype(int))
+
+
+@pytest.mark.parametrize("factor", [2**11, 2**16 + 1, 1_234_567])
+def test_a_factor_with_which_too_many_products_were_long_is_refused(factor):
+    assert of_32_bits(factor, 0) is None
+
+
+def test_three_products_are_summed_where_they_fit_in_16_bits():
+    w = np.zeros((3, 3), np.int8)
+    w[:, 1] = 127, -127, 1
+    assert depthwise_in_threes(w) and 128 * 255 < 2**15
+    w[2, 1] = -2
+    assert not depthwise_in_threes(w) and not depthwise_in_threes(np.ones((10, 4), np.int8))
+
+
+def test_both_kinds_of_sums_are_in_the_students_layers(networks):
+    layers = [depthwise for depthwise, _ in networks[-1].blocks]
+    kinds = {bool(words[2] >> 30 & 1) for layer in layers for words in layer_stream(layer).reshape(layer.channels, -1)}
+    assert kinds == {False, True}
 
 
 def test_a_channel_without_a_solution_has_the_exact_formula(networks, monkeypatch):
     layer = networks[-1].conv
     monkeypatch.setattr("npgru.device_rows.solve", lambda *_: None)
     _, multiplier, info = record(layer, 3, 0, 1000)
-    assert multiplier == layer.stage.multiplier[3] and info >> 31 == 1 and (info >> 24 & 0x7F) - 31 == layer.stage.shift[3]
+    assert multiplier == layer.stage.multiplier[3] and info >> 31 == 1 and (info >> 24 & 0x3F) - 31 == layer.stage.shift[3]
     assert (info >> 16 & 255, info >> 8 & 255, info & 255) == (layer.stage.zero, layer.stage.low, layer.stage.high)
 
 

@@ -5,62 +5,64 @@
 #if NPGRU_FORM == NPGRU_ROWS
 
 #if NPGRU_IS_M0 || NPGRU_IS_M3
-/* All in assembly, which finds its arguments in r0..r3: C around it could be no part of it for every compiler. */
-#define CM_NAKED __attribute__((naked, noinline))
 #pragma GCC diagnostic ignored "-Wunused-parameter"
 #endif
 
 #if NPGRU_IS_M0
+/* Four weights as words, which K of them are on the stack: LDRSB would take a register more. */
+#define WIDEN "ldmia r1!, {r2}\n\tsxtb r3, r2\n\tasrs r5, r2, #8\n\tsxtb r5, r5\n\tasrs r6, r2, #16\n\tsxtb r6, r6\n\tasrs r7, r2, #24\n\t" \
+              "stmia r4!, {r3, r5, r6, r7}\n\t"
 #define TWO_COLUMNS "ldmia r5!, {r2, r3}\n\t" ONE_COLUMN("r8", "r6") ONE_COLUMN("r9", "r7")
 #define ONE_COLUMN(all, upper) "ldmia r4!, {r0, r1}\n\tmuls r0, r2, r0\n\tmuls r1, r3, r1\n\tadds r0, r0, r1\n\t" \
                                "add " all ", r0\n\tasrs r0, r0, #16\n\tadcs " upper ", r0\n\t"
-CM_NAKED void npgru_products(const uint32_t *x, const npgru_weight *w, int32_t K, npgru_sums *y, int32_t n)
+CM_NAKED void npgru_products(const uint32_t *x, const int8_t *w, int32_t K, npgru_sums *y, int32_t n)
 {
     __asm__ volatile(
         ".syntax unified\n\t"
         "push {r4-r7, lr}\n\tmov r4, r8\n\tmov r5, r9\n\tmov r6, r10\n\tmov r7, r11\n\tpush {r4-r7}\n\t"
-        "mov r4, r0\n\tmov r11, r1\n\tlsls r2, r2, #2\n\tadds r1, r1, r2\n\tmov r10, r1\n\tmov r12, r3\n\t"
-        "ldr r0, [sp, #36]\n\tmov lr, r0\n"
+        "mov r12, r3\n\tldr r4, [sp, #36]\n\tmov lr, r4\n\tmov r10, sp\n\t"
+        "lsls r2, r2, #2\n\tmov r4, sp\n\tsubs r4, r4, r2\n\tmov sp, r4\n\tmov r11, r4\n"
+        "2:\n\t" WIDEN WIDEN "cmp r4, r10\n\tbne 2b\n\tmov r4, r0\n"
         "1:\n\tmov r5, r11\n\tmovs r6, #0\n\tmovs r7, #0\n\tmov r8, r6\n\tmov r9, r6\n"
         "0:\n\t" TWO_COLUMNS TWO_COLUMNS TWO_COLUMNS TWO_COLUMNS "cmp r5, r10\n\tbne 0b\n\t"
         "mov r0, r12\n\tmov r1, r8\n\tlsls r2, r6, #16\n\tsubs r1, r1, r2\n\tstmia r0!, {r1, r6}\n\t"
         "mov r1, r9\n\tlsls r2, r7, #16\n\tsubs r1, r1, r2\n\tstmia r0!, {r1, r7}\n\tmov r12, r0\n\t"
-        "mov r0, lr\n\tsubs r0, r0, #1\n\tmov lr, r0\n\tbne 1b\n\t"
+        "mov r0, lr\n\tsubs r0, r0, #1\n\tmov lr, r0\n\tbne 1b\n\tmov sp, r10\n\t"
         "pop {r4-r7}\n\tmov r8, r4\n\tmov r9, r5\n\tmov r10, r6\n\tmov r11, r7\n\tpop {r4-r7, pc}");
 }
 
-/* y (n, 2): both rows' sums of 10 products, of x[3 i .. 3 i + 9] with w (10,). */
-#define TWO "ldmia r0!, {r4, r5}\n\tldmia r1!, {r6, r7}\n\tmuls r4, r6, r4\n\tmuls r5, r7, r5\n\tadds r4, r4, r5\n\t" \
-            "add r8, r4\n\tasrs r4, r4, #16\n\tadcs r3, r4\n\t"
-CM_NAKED static void nine_products(const uint32_t *x, const int32_t *w, int32_t *y, int32_t n)
+#define TWO "ldmia r0!, {r4, r5}\n\tldmia r1!, {r2, r7}\n\tmuls r4, r2, r4\n\tmuls r5, r7, r5\n\tadds r4, r4, r5\n\t" SPLIT
+#define THREE "ldmia r0!, {r4, r5, r6}\n\tldmia r1!, {r2, r7}\n\tmuls r4, r2, r4\n\tmuls r5, r7, r5\n\tadds r4, r4, r5\n\t" \
+              "ldmia r1!, {r7}\n\tmuls r6, r7, r6\n\tadds r4, r4, r6\n\t" SPLIT
+#define SPLIT "add r8, r4\n\tasrs r4, r4, #16\n\tadcs r3, r4\n\t"
+#define NINE(products, n_taps_back, n_weights_bytes) \
+    ".syntax unified\n\tpush {r4-r7, lr}\n\tmov r4, r8\n\tpush {r4}\n\tmov r12, r2\n\tlsls r4, r3, #1\n\tadds r4, r4, r3\n\t" \
+    "lsls r4, r4, #2\n\tadds r4, r4, r0\n\tmov lr, r4\n" \
+    "0:\n\tmovs r3, #0\n\tmov r8, r3\n\t" products \
+    "mov r2, r8\n\tlsls r4, r3, #16\n\tsubs r2, r2, r4\n\tmov r4, r12\n\tstmia r4!, {r2, r3}\n\tmov r12, r4\n\t" \
+    "subs r0, #" #n_taps_back "\n\tsubs r1, #" #n_weights_bytes "\n\tcmp r0, lr\n\tbne 0b\n\tpop {r4}\n\tmov r8, r4\n\tpop {r4-r7, pc}"
+CM_NAKED void npgru_nine_by_threes(const uint32_t *taps, const int32_t *w, int32_t *y, int32_t n)
 {
-    __asm__ volatile(
-        ".syntax unified\n\tpush {r4-r7, lr}\n\tmov r4, r8\n\tpush {r4}\n\tmov r12, r2\n\tmov lr, r3\n"
-        "0:\n\tmovs r3, #0\n\tmov r8, r3\n\t" TWO TWO TWO TWO TWO
-        "mov r2, r8\n\tlsls r4, r3, #16\n\tsubs r2, r2, r4\n\tmov r4, r12\n\tstmia r4!, {r2, r3}\n\tmov r12, r4\n\t"
-        "subs r0, #28\n\tsubs r1, #40\n\tmov r2, lr\n\tsubs r2, r2, #1\n\tmov lr, r2\n\tbne 0b\n\t"
-        "pop {r4}\n\tmov r8, r4\n\tpop {r4-r7, pc}");
+    __asm__ volatile(NINE(THREE THREE THREE, 24, 36));
 }
+
+CM_NAKED void npgru_nine_by_twos(const uint32_t *taps, const int32_t *w, int32_t *y, int32_t n)
+{
+    __asm__ volatile(NINE(TWO TWO TWO TWO TWO, 28, 40));
+}
+#undef NINE
+#undef SPLIT
+#undef THREE
 #undef TWO
 
-/* Codes of four rows, oldest first -> the three X of a column's taps: rows 0 and 1, 1 and 2, 2 and 3. */
-static inline void taps_of(uint32_t codes, uint32_t *x)
+CM_NAKED void npgru_ring_taps(const uint32_t *x, uint32_t *taps, int32_t n, int32_t turn_bits)
 {
-    const uint32_t b = (uint32_t)(int8_t)(codes >> 8), c = (uint32_t)(int8_t)(codes >> 16);
-    x[0] = (uint32_t)(int8_t)codes + (b << 16);
-    x[1] = b + (c << 16);
-    x[2] = c + ((uint32_t)((int32_t)codes >> 24) << 16);
-}
-
-void npgru_ring_products(const uint32_t *x, const int8_t *w, int32_t turn_bits, int32_t *y, int32_t n)
-{
-    uint32_t taps[3 * (NPGRU_GROUP + 2) + 1];
-    int32_t wide[10];
-    for (int32_t k = 0; k < 9; k++) wide[k] = w[k];
-    wide[9] = 0;
-    for (int32_t m = 0; m < n + 2; m++) taps_of(turn_bits ? x[m] >> 16 | x[m] << 16 : x[m], taps + 3 * m);
-    taps[3 * n + 6] = 0;
-    nine_products(taps, wide, y + 4, n);
+    __asm__ volatile(
+        ".syntax unified\n\tpush {r4-r7, lr}\n\tlsls r2, r2, #2\n\tadds r2, r2, r0\n\tmov r12, r2\n\tldr r2, 1f\n"
+        "0:\n\tldmia r0!, {r7}\n\teors r7, r2\n\trors r7, r3\n\tsxtb r4, r7\n\tlsls r5, r7, #16\n\tasrs r5, r5, #24\n\t"
+        "lsls r6, r7, #8\n\tasrs r6, r6, #24\n\tasrs r7, r7, #24\n\tlsls r7, r7, #16\n\tadds r7, r7, r6\n\t"
+        "lsls r6, r6, #16\n\tadds r6, r6, r5\n\tlsls r5, r5, #16\n\tadds r4, r4, r5\n\tstmia r1!, {r4, r6, r7}\n\t"
+        "cmp r0, r12\n\tbne 0b\n\tpop {r4-r7, pc}\n\t.balign 4\n1:\n\t.word 0x80808080");
 }
 
 #define TWO(second) "ldmia r0!, {r4, r5}\n\tsxtb r3, r2\n\tmuls r4, r3, r4\n\t" second "muls r5, r3, r5\n\tadds r4, r4, r5\n\t" \
@@ -81,7 +83,7 @@ CM_NAKED void npgru_row_products(const uint32_t *x, const int8_t *w, int32_t K, 
                                       "ubfx " lower ", " low ", #0, #23\n\tsub " lower ", " lower ", #0x400000\n\t"
 #define TWO_COLUMNS "ldmia r0!, {r4, r5, r6, r7}\n\tldrsb r8, [r1], #1\n\tldrsb r9, [r1], #1\n\t" \
                     "smlal r10, r11, r4, r8\n\tsmlal r12, lr, r6, r8\n\tsmlal r10, r11, r5, r9\n\tsmlal r12, lr, r7, r9\n\t"
-CM_NAKED void npgru_products(const uint32_t *x, const npgru_weight *w, int32_t K, npgru_sums *y, int32_t n)
+CM_NAKED void npgru_products(const uint32_t *x, const int8_t *w, int32_t K, npgru_sums *y, int32_t n)
 {
     __asm__ volatile(
         "push {r4-r11, lr}\n\tadd r2, r1, r2\n\tpush {r1, r3}\n"
@@ -129,7 +131,7 @@ static void apart(int64_t all, int32_t *y)
     y[0] = (int32_t)((uint32_t)all << (32 - UPPER)) >> (32 - UPPER), y[1] = (int32_t)((all - y[0]) >> UPPER);
 }
 
-void npgru_products(const uint32_t *x, const npgru_weight *w, int32_t K, npgru_sums *y, int32_t n)
+void npgru_products(const uint32_t *x, const int8_t *w, int32_t K, npgru_sums *y, int32_t n)
 {
     for (; n > 0; n--, x += 2 * K, y++) {
         int64_t a = 0, b = 0;

@@ -9,7 +9,8 @@
 
    A record of a channel: offset, factor, info, then its weights. Its output u = usat8(floor((256 acc + offset) factor / 2^44))
    was proved equal to the exact formula for every sum (npgru/device_fast.py); where none was found, bit 31 of info is set
-   and the record has the exact formula's numbers.
+   and the record has the exact formula's numbers. Bit 30 says of a depthwise channel that on an M0+ the products of a column's
+   three weights may be summed before the rows are taken apart.
 
    window, ring: as in layers.h. pairs: [column / 2][channel / 2][column % 2][channel % 2], a word X each; pooled: [d], the u of
    both rows in a halfword, row 0 in the lower byte. */
@@ -23,7 +24,6 @@
 #define NPGRU_IS_M0 1
 #define NPGRU_IS_M3 0
 #define UPPER 16
-typedef int32_t npgru_weight;                            /* widened for every use: LDRSB takes a register more */
 #else
 #define NPGRU_IS_M0 0
 #ifdef __ARM_ARCH_ISA_THUMB
@@ -32,8 +32,10 @@ typedef int32_t npgru_weight;                            /* widened for every us
 #define NPGRU_IS_M3 0
 #endif
 #define UPPER 23
-typedef int8_t npgru_weight;
 #endif
+
+/* All in assembly, which finds its arguments in r0..r3: C around it could be no part of it for every compiler. */
+#define CM_NAKED __attribute__((naked, noinline))
 
 enum { MOST = NPGRU_GROUP / 2 };                         /* pairs of columns at a time */
 
@@ -41,14 +43,25 @@ enum { MOST = NPGRU_GROUP / 2 };                         /* pairs of columns at 
 typedef struct { int32_t a_lower, a_upper, b_lower, b_upper; } npgru_sums;
 
 /* y (n,): of x: a[k], a[k + 1], b[k], b[k + 1] for k = 0, 2, .. K - 2, and so on n times, with w (K,). K: a multiple of 8. */
-void npgru_products(const uint32_t *x, const npgru_weight *w, int32_t K, npgru_sums *y, int32_t n);
+void npgru_products(const uint32_t *x, const int8_t *w, int32_t K, npgru_sums *y, int32_t n);
 
 /* y: the lower and the upper sum of x (K,) and w (K,). K: a multiple of 8. */
 void npgru_row_products(const uint32_t *x, const int8_t *w, int32_t K, int32_t *y);
 
+#if NPGRU_IS_M0
+/* x (n,): words of the ring -> for each the three X of a column's taps: rows 0 and 1, 1 and 2, 2 and 3; the oldest row in the
+   lowest byte after a turn right by turn_bits. */
+void npgru_ring_taps(const uint32_t *x, uint32_t *taps, int32_t n, int32_t turn_bits);
+
+/* y (n, 2): both rows' sums of 9 products of taps[3 i .. 3 i + 8] with w (9,). By threes: where their lower sums are within 16
+   bits; by twos: w[9] is 0, and there is one tap more. */
+void npgru_nine_by_threes(const uint32_t *taps, const int32_t *w, int32_t *y, int32_t n);
+void npgru_nine_by_twos(const uint32_t *taps, const int32_t *w, int32_t *y, int32_t n);
+#else
 /* Both rows' sums of 9 taps, w (9,) column by column, for n outputs. x (n + 2,): words of the ring as codes, the oldest row
    in the lowest byte after a turn right by turn_bits. Output i's are y[2 i + 4] and y[2 i + 5]; y has room for 2 n + 4. */
 void npgru_ring_products(const uint32_t *x, const int8_t *w, int32_t turn_bits, int32_t *y, int32_t n);
+#endif
 
 static inline int32_t up4(int32_t n) { return (n + 3) & ~3; }
 static inline int32_t up8(int32_t n) { return (n + 7) & ~7; }

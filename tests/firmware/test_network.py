@@ -19,6 +19,7 @@ SIZES = [NetworkConfig(conv_filters=5, block_filters=(7, 6), gru_units=3, dense_
          NetworkConfig(conv_filters=8, conv_kernel=(5, 5), conv_stride=(4, 3), block_filters=(16,), pool_size=3, gru_units=8),
          NetworkConfig(conv_filters=6, conv_kernel=(14, 4), block_filters=(50,), gru_units=13),
          NetworkConfig(conv_filters=24, block_filters=(48, 56, 60), gru_units=4),
+         NetworkConfig(conv_filters=3, conv_stride=(4, 3), block_filters=(9,), pool_size=4, gru_units=2),     # no band in columns 8..10
          NetworkConfig(block_filters=()), model.student()]
 
 
