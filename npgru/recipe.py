@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 from . import __version__, checkpoint, dataset, kernels, kernels_train, metrics, model, train
 from .backend import Backend
 from .checkpoint import CheckpointError, write_atomically
-from .config import ConfigError, as_table, first_difference, read_toml
+from .config import ConfigError, as_table, first_difference, read_toml, updated
 from .evaluate import target_scores
 from .feature_rows import blocks, part
 from .stages import NEEDS, PLANS, PRODUCTS, STAGES, Plan, Recipe, fine_tuned
@@ -28,7 +28,10 @@ TRAINING_ONLY = ("rate", "momentum")              # settings of layers that two 
 
 
 def check_run_folder(run: Path, recipe: Recipe, data: str) -> None:
-    """A new, an empty, or the very same run's folder is accepted; else ConfigError says what differs."""
+    """A new, an empty, or the very same run's folder is accepted; else ConfigError says what differs.
+
+    An option that the run's version did not have yet has its default.
+    """
     run = Path(run)
     if run.exists() and not run.is_dir():
         raise ConfigError(f"{run}: is a file; give a folder for the run with -o")
@@ -36,7 +39,13 @@ def check_run_folder(run: Path, recipe: Recipe, data: str) -> None:
         return
     if not (run / "config.toml").is_file():
         raise ConfigError(f"{run}: is not empty and not a run folder; give a new folder with -o")
-    difference = first_difference(read_toml(run / "config.toml"), {"data": data, **as_table(recipe)})
+    begun = read_toml(run / "config.toml")
+    try:
+        begun = {"data": begun.pop("data", ""), **as_table(updated(Recipe(), begun))}
+    except ConfigError as error:
+        raise ConfigError(f"{run}: its config.toml is of another version or was changed ({error}); continue it with the version "
+                          "of its environment.toml, or give another folder with -o") from error
+    difference = first_difference(begun, {"data": data, **as_table(recipe)})
     if difference:
         raise ConfigError(f"{run}: holds a run with {difference}; use the same options to continue it, "
                           "or another folder with -o")

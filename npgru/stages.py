@@ -75,7 +75,7 @@ class FineTuneConfig:
 
 @dataclass(frozen=True)
 class Recipe:
-    """All decisions of a run; the defaults are the paper's.
+    """All decisions of a run; the defaults are the paper's. A new option's default is what runs did before it came.
 
     seed      of every random number of the run
     clip_s    length of a clip, seconds; longer recordings give their loudest slice

@@ -1,13 +1,14 @@
 """Runs: the folder's files, resumption to the same bytes after a kill, and refusals that lose nothing."""
 import os
 import signal
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
 from npgru import checkpoint, int8, kernels, recipe
-from npgru.config import ConfigError
+from npgru.config import ConfigError, read_toml, updated
 from runs import FAST, contents, npgru, stop
 
 
@@ -65,6 +66,23 @@ def test_a_finished_run_is_not_repeated(finished, corpus):
     before = contents(finished)
     process = npgru("train", corpus, "-o", finished, "--seed", 3, *FAST)
     assert process.returncode == 0 and "nothing to do" in process.stderr and contents(finished) == before
+
+
+def test_a_run_from_before_an_option_came_is_continued_with_its_default(finished, corpus, tmp_path):
+    text = (finished / "config.toml").read_text()
+    begun, seed = read_toml(finished / "config.toml"), lambda n: updated(recipe.Recipe(), begun | {"seed": n})
+    begun.pop("data")
+    old = text[:text.index("[fine_tune]")].replace('also = ""\n', "")
+    assert "also" not in old
+    (tmp_path / "config.toml").write_text(old)
+    recipe.check_run_folder(tmp_path, seed(3), str(corpus))
+    with pytest.raises(ConfigError, match=r"seed = 3 \(now 4\)"):
+        recipe.check_run_folder(tmp_path, seed(4), str(corpus))
+    with pytest.raises(ConfigError, match="also = '' .now 'x.csv'."):
+        recipe.check_run_folder(tmp_path, replace(seed(3), also="x.csv"), str(corpus))
+    (tmp_path / "config.toml").write_text(f"colour = 1\n{old}")
+    with pytest.raises(ConfigError, match="of another version .*option colour is not known"):
+        recipe.check_run_folder(tmp_path, seed(3), str(corpus))
 
 
 def test_another_configuration_or_other_clips_do_not_continue_a_run(finished, corpus, tmp_path):
