@@ -9,7 +9,7 @@ from .model import PAIRS, Layer, NetworkConfig
 from .tally import Tally
 
 FLOOR = 1e-2                # a difference is relative to the largest number of its array, or to this
-SMALL = NetworkConfig(input_scale=1.0, conv_filters=3, conv_kernel=(3, 2), conv_stride=(2, 2), block_filters=(4,), pool_size=2,
+SMALL = NetworkConfig(input_scale=1.0, conv_filters=3, conv_kernel=(3, 2), conv_stride=(2, 2), block_filters=(5, 4), pool_size=2,
                       gru_units=3, dense_units=4, dropout=0.2)
 
 
@@ -156,13 +156,12 @@ def check_c_layer(kind: str, n_cases: int, seed: int) -> Tally:
     rng, tally = np.random.default_rng(seed), Tally()
     for _ in range(n_cases):
         shape, layers = layer_list(rng, kind)
-        clip_shape = {2: (1, 1, *shape[1:]), 3: (*shape[1:2], 1, *shape[2:]), 4: shape[1:]}[len(shape)]
-        network = kernels_train.Network(layers, clip_shape, shape[0], threads=2)
+        T, M, C = clip_shape(shape)
+        network = kernels_train.Network(layers, (T, M, C), shape[0], threads=2)
         params = {name: (0.3 * rng.standard_normal(s)).astype(np.float32) for name, s in network.shapes.items()}
-        C = clip_shape[2]
         stats = {f"norm/{key}": np.ones(s, np.float32) for key, s in (("mean", C), ("var", C), ("count", ()))}
         x = (2 * rng.standard_normal(shape)).astype(np.float32)
-        y, caches, _ = network.forward(params, stats, x.reshape(shape[0], *clip_shape), rng)
+        y, caches, _ = network.forward(params, stats, x.reshape(shape[0], T, M, C), rng)
         dy = rng.standard_normal(y.shape).astype(np.float32)
         gradients, dx = network.backward(dy, caches, with_dx=True)
         expected_y, expected_dx, expected = in_float64(layers, params, x, dy)
@@ -171,6 +170,11 @@ def check_c_layer(kind: str, n_cases: int, seed: int) -> Tally:
             difference = np.abs(np.ravel(found) - np.ravel(value)).max() / max(np.abs(value).max(), FLOOR)
             tally.note(float(difference), f"{name} of {kind}, x {shape}")
     return tally
+
+
+def clip_shape(shape) -> tuple[int, int, int]:
+    """Shape of NumPy's x, (B, C), (B, T, C) or (B, T, M, C) -> (T, M, C)."""
+    return {2: (1, 1, *shape[1:]), 3: (*shape[1:2], 1, *shape[2:]), 4: tuple(shape[1:])}[len(shape)]
 
 
 def in_float64(layers, params, x, dy):

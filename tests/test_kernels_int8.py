@@ -191,13 +191,6 @@ def test_what_c_refuses_is_a_value_error(rng):
 
 
 @needs_gcc
-@pytest.mark.parametrize("optimisation", ["-O0", "-O3"])
-def test_sources_compile_without_a_warning(optimisation, tmp_path):
-    for source in sorted(CSRC.glob("*_s8.c")):
-        subprocess.run(["gcc", *WARNINGS, "-ffreestanding", optimisation, "-c", source, "-o", tmp_path / "o.o"], check=True)
-
-
-@needs_gcc
 def test_kernels_are_clean_under_sanitizers(tmp_path):
     """Random and extreme arrays, and every field of every struct at bad values: a status, no crash, nothing written."""
     build = subprocess.run(["gcc", *WARNINGS, "-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all", f"-I{CSRC}",

@@ -1,6 +1,7 @@
 """The compiled network against the NumPy layers in float64: every layer, whole networks, any number of threads."""
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,7 +9,7 @@ import pytest
 from tolerances import C_ADAM_REL_ERROR, C_LAYER_REL_ERROR, C_NETWORK_REL_ERROR
 
 from npgru import compress, kernels, loss, model
-from npgru.model import PAIRS, Layer, NetworkConfig
+from npgru.model import Layer, NetworkConfig
 from npgru.optimiser import AdamConfig, adam_init, adam_step
 
 CSRC = Path(__file__).resolve().parents[1] / "csrc"
@@ -16,6 +17,7 @@ WARNINGS = ["-std=c99", "-pedantic", "-Wall", "-Wextra", "-Wconversion", "-Wshad
 needs_gcc = pytest.mark.skipif(shutil.which("gcc") is None, reason="no gcc on this machine")
 if kernels.AVAILABLE:
     from npgru import kernels_train, layer_structs
+    from npgru.audit_layers import clip_shape, in_float64
     from npgru.kernels_train import Network
     FORMS = kernels_train.available_forms()
 else:
@@ -49,27 +51,12 @@ def worst(found, expected):
 
 def reference(layers, params, x, dy):
     """The layers in float64 -> y, dx, {"layer/weight": gradient}."""
-    caches, x = [], x.astype(np.float64)
-    for layer in layers:
-        settings = {key: value for key, value in layer.settings.items() if key != "momentum"}
-        settings |= {"rng": SameDraws(3)} if layer.kind == "dropout" else {}
-        weights = [params[f"{layer.name}/{key}"].astype(np.float64) for key in layer.shapes]
-        x, cache = PAIRS[layer.kind][0](x, *weights, **settings)
-        caches.append((layer, PAIRS[layer.kind][1], cache))
-    gradients, d = {}, dy.astype(np.float64).reshape(x.shape)
-    for layer, backward, cache in reversed(caches):
-        d, *dweights = backward(d, cache)
-        gradients |= {f"{layer.name}/{key}": dw for key, dw in zip(layer.shapes, dweights)}
-    return x, d, gradients
+    return in_float64([replace(layer, settings={**layer.settings, "rng": SameDraws(3)}) if layer.kind == "dropout" else layer
+                       for layer in layers], params, x, dy)
 
 
 def gru_shapes(D, H):
     return {"w": (D, 3 * H), "u": (H, 3 * H), "b": (3 * H,), "c": (3 * H,)}
-
-
-def clip_shape(shape):
-    """Shape of NumPy's x, (B, C), (B, T, C) or (B, T, M, C) -> (T, M, C)."""
-    return {2: (1, 1, *shape[1:]), 3: (*shape[1:2], 1, *shape[2:]), 4: shape[1:]}[len(shape)]
 
 
 def norm_and(kind, C):
@@ -277,13 +264,6 @@ def test_it_refuses_what_it_does_not_know(rng):
         network.backward(np.zeros((2, 2)), first)
     with pytest.raises(ValueError, match="forward in training"):
         network.backward(np.zeros((2, 2)), second)
-
-
-@needs_gcc
-@pytest.mark.parametrize("level", ["-O0", "-O3"])
-@pytest.mark.parametrize("source", sorted(CSRC.glob("train/*.c")), ids=lambda path: path.name)
-def test_sources_compile_without_a_warning(source, level, tmp_path):
-    subprocess.run(["gcc", *WARNINGS, level, f"-I{CSRC}", "-c", source, "-o", tmp_path / "object.o"], check=True)
 
 
 def on_grids(layers):

@@ -4,6 +4,7 @@ import pytest
 from scipy.special import expit
 
 from goldencheck import golden, worst_difference, worst_golden_error
+from npgru.audit_layers import away_from_kinks
 from npgru.gradcheck import dtypes_out, worst_gradient_error
 from npgru.layers.activations import (relu6_backward, relu6_forward, relu_backward, relu_forward, scale_backward,
                                       scale_forward, sigmoid)
@@ -12,15 +13,6 @@ from tolerances import (DEFINITION_REL_ERROR, GOLDEN_FLOAT32_REL_ERROR, GOLDEN_F
 
 PAIRS = {"relu": (relu_forward, relu_backward), "relu6": (relu6_forward, relu6_backward)}
 SHAPES = [(1,), (1, 1, 1, 1), (2, 3), (2, 5, 3, 4)]
-
-
-def away_from_kinks(rng, shape):
-    """Numbers in −3..9, none within 0.1 of 0 or 6: a difference across a kink is no derivative."""
-    x = rng.uniform(-3, 9, shape)
-    for kink in (0, 6):
-        near = np.abs(x - kink) < 0.1
-        x[near] += 0.2 * np.where(x[near] < kink, -1, 1)
-    return x
 
 
 def test_relu_and_relu6_are_their_definitions_kinks_included():
