@@ -18,7 +18,8 @@ from npgru import archive, cli, detect, detections, detector
 from npgru.archive import ArchiveError
 from npgru.checkpoint import write_atomically
 from runs import contents, npgru
-from soundcheck import noise, write
+from soundcheck import write
+
 
 def here(*args):
     """The command line in this process -> exit code, output, errors."""
@@ -65,7 +66,8 @@ def test_each_recording_has_its_tables_and_all_have_one(whole):
     for ending in detections.ENDINGS.values():
         assert sum(name.endswith(ending) for name in found) == 61 and f"combined{ending}" in found
     assert not any(".tmp" in name for name in found)
-    rows = [row for k in range(60) for row in detections.read(whole / f"{k // 20}/2023050{1 + k // 24}_{k % 24:02}0000.WAV.npgru.csv")]
+    tables = [whole / f"{k // 20}/2023050{1 + k // 24}_{k % 24:02}0000.WAV.npgru.csv" for k in range(60)]
+    rows = [row for table in tables for row in detections.read(table)]
     assert detections.read(whole) == rows and len(rows) > 100
 
 
@@ -208,8 +210,8 @@ def test_standard_input_gives_the_tables_of_the_file(card, finished, tmp_path):
     path = card / "0" / "20230501_020000.WAV"
     assert here(path, "-m", finished, "-o", tmp_path / "file", "--rtype", "audacity")[0] == 0
     samples, rate_hz = soundfile.read(path, dtype="int16")
-    command = [sys.executable, "-m", "npgru.cli", "detect", "-", "--rate", str(rate_hz), "-m", str(finished), "-o", str(tmp_path / "pipe"),
-               "--rtype", "audacity"]
+    command = [sys.executable, "-m", "npgru.cli", "detect", "-", "--rate", str(rate_hz), "-m", str(finished),
+               "-o", str(tmp_path / "pipe"), "--rtype", "audacity"]
     process = subprocess.run(command, input=samples.astype("<i2").tobytes(), capture_output=True)
     assert process.returncode == 0 and process.stdout.startswith(b"25.000 s, 13 windows"), process.stderr
     assert (tmp_path / "pipe" / "stdin.npgru.audacity.txt").read_bytes() == (
@@ -232,53 +234,6 @@ def test_a_run_without_integers_is_refused_and_says_how_to_use_its_floats(card, 
     code, _, errors = here(card, "-m", tmp_path / "run", "-o", tmp_path / "out")
     assert code == 1 and "use --stage student for the float one" in errors
     assert not (tmp_path / "out").exists()
-
-
-MEMORY = """
-import sys
-from npgru import cli, machine
-assert cli.main(sys.argv[1:]) == 0
-print("peak", machine.peak_memory_bytes() / 2**20)
-"""
-PROC = pytest.mark.skipif(sys.platform != "linux", reason="asks /proc for the memory of a process")
-
-
-def peak_mb(*args):
-    """Largest memory of the command in one process, MB."""
-    process = subprocess.run([sys.executable, "-c", MEMORY, *map(str, args)], capture_output=True, text=True)
-    assert process.returncode == 0, process.stderr
-    return float(process.stdout.split("peak")[1])
-
-
-@PROC
-@pytest.mark.parametrize("rate_hz, channels, overlap_s", [(16000, 1, 0), (48000, 2, 1.5)])
-def test_memory_does_not_grow_with_the_length_of_a_recording(finished, tmp_path, rate_hz, channels, overlap_s):
-    peaks = []
-    for minutes in (2, 40):
-        path = tmp_path / f"{minutes}.wav"
-        write(path, np.zeros((1, channels)), rate_hz)
-        n_bytes = minutes * 60 * rate_hz * channels * 2
-        with open(path, "r+b") as file:                         # silence that takes no room on the disk
-            file.truncate(44 + n_bytes)
-            file.seek(40)
-            file.write(n_bytes.to_bytes(4, "little"))
-        peaks.append(peak_mb("detect", path, "-m", finished, "-o", tmp_path / f"out{minutes}", "--overlap", overlap_s))
-        assert f"{minutes / 60:.3f} hours" in (tmp_path / f"out{minutes}" / archive.SUMMARY).read_text()
-    assert peaks[1] < peaks[0] + 8 and peaks[1] < 120           # MB; we measure 60 to 70 in all, and 1 more
-
-
-@PROC
-def test_memory_does_not_grow_with_the_number_of_recordings(card, finished, tmp_path):
-    write(tmp_path / "0.wav", noise(np.random.default_rng(0), 800))
-    peaks = []
-    for n in (200, 2000):
-        folder = tmp_path / f"card{n}"
-        folder.mkdir()
-        for k in range(n):
-            os.link(tmp_path / "0.wav", folder / f"{k}.wav")
-        peaks.append(peak_mb("detect", folder, "-m", finished, "-o", tmp_path / f"out{n}", "--rtype", "csv", "--threads", 1,
-                             "--combine_results", "--min_conf", 0))
-    assert peaks[1] < peaks[0] + 8                              # MB; 1800 paths, rows and results are 2
 
 
 def test_find_takes_files_folders_and_patterns(card):

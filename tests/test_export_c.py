@@ -87,8 +87,9 @@ def test_any_network_gives_the_bytes_of_the_specification(config, rng, tmp_path)
         integers = integers_of(config, rng, bits)
         x = clips(rng, 3)
         x[0], x[1, ::2] = 0, 65535
+        export_c.write_folder(tmp_path / str(bits), export_c.folder_files(integers, ()))
         for form in forms:
-            found = scores_of(built(integers, tmp_path / str(bits), form), integers, x, "features")
+            found = scores_of(compiled(tmp_path / str(bits), form), integers, x, "features")
             np.testing.assert_array_equal(found, expected_scores(integers, x))
 
 

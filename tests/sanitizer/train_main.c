@@ -1,4 +1,4 @@
-/* Run by tests/test_kernels_train.py under sanitizers: steps of networks in buffers of exactly the stated size, on
+/* Run by tests/test_kernels_train_sanitizers.py under sanitizers: steps of networks in buffers of exactly the stated size, on
    several threads, the same bytes on each; and bad layer lists. networks.h: layer lists in an array `networks`. */
 #include <math.h>
 #include <stdio.h>
