@@ -32,14 +32,16 @@ def rows_of(network: str, core: str):
 def main():
     compiler = subprocess.run([emulator.GCC, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
     machine = subprocess.run([emulator.QEMU, "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
+    rows = []                                               # all first: what is counted reads the table there is
+    for network in NETWORKS:
+        for core in emulator.CORES:
+            rows.extend(rows_of(network, core))
+            print(network, core, flush=True)
     with open(device_costs.TABLE, "w", newline="", encoding="utf-8") as file:
         file.write(f"# Instructions of a clip and bytes; {compiler}, -O2; {machine}. Written by benchmarks/instructions.py.\n")
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(device_costs.COLUMNS)
-        for network in NETWORKS:
-            for core in emulator.CORES:
-                writer.writerows(rows_of(network, core))
-                print(network, core, flush=True)
+        writer.writerows(rows)
 
 
 if __name__ == "__main__":

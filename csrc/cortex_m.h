@@ -15,6 +15,13 @@
 #define CM_HAS_DSP 0
 #endif
 
+/* Cortex-M0+: eight registers for most instructions, and no product longer than 32 bits. */
+#if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1 && defined(__GNUC__)
+#define CM_THUMB1 1
+#else
+#define CM_THUMB1 0
+#endif
+
 /* A function whose loops fill the registers: kept apart from its callers, and without GCC's scheduling before it allocates
    registers, which costs up to a third of the instructions where there are two-in-one products; nor shall it compute again,
    from the number of turns, what a loop leaves in a register, or move loads apart that are one LDRD. */
@@ -25,6 +32,9 @@
 #else
 #define CM_HOT
 #endif
+
+/* All in assembly, which finds its arguments in r0..r3: C around it could be no part of it for every compiler. */
+#define CM_NAKED __attribute__((naked, noinline))
 
 /* A function that runs once a clip: small rather than fast. */
 #if defined(__ARM_ARCH) && defined(__GNUC__) && !defined(__clang__)
@@ -238,6 +248,16 @@ CM_INLINE uint32_t cm_load_pair(const int16_t *x)
     return y;
 #else
     return cm_pair(x[0], x[1]);
+#endif
+}
+
+/* y[0] = x[0], y[1] = x[1], both at any even address. */
+CM_INLINE void cm_copy_pair(int16_t *y, const int16_t *x)
+{
+#if defined(__GNUC__) && defined(__ARM_FEATURE_UNALIGNED)
+    __builtin_memcpy(y, x, 2 * sizeof *y);
+#else
+    y[0] = x[0], y[1] = x[1];
 #endif
 }
 

@@ -2,7 +2,8 @@
    Source: the BioDCASE-Tiny 2025 challenge's Python front end, commit 587b658; all integers are its own.
    Signed right shifts floor and (int16_t) keeps the low 16 bits: C99 leaves both to the compiler,
    every one we know does so, and the first is checked here. */
-#include "npgru_int8.h"
+#include "cortex_m.h"
+#include "log_mel.h"
 
 typedef char right_shift_must_floor[(-3 >> 1) == -2 ? 1 : -1];
 
@@ -21,13 +22,6 @@ npgru_status npgru_log_mel_check(const npgru_log_mel_params *p)
     return NPGRU_OK;
 }
 
-static int32_t bit_length(uint32_t v)                     /* 0 for 0, else 1 + floor(log2 v) */
-{
-    int32_t length = 0;
-    for (; v != 0; v >>= 1) length++;
-    return length;
-}
-
 /* Window, then shift left until the largest sample has 15 bits.
    x (n,), zeros follow; z (N, 2), imaginary parts 0. Returns the shift b, 15 for silence. */
 static int32_t window_and_scale(const npgru_log_mel_params *p, const int16_t *x, int32_t n, int16_t *z)
@@ -40,7 +34,7 @@ static int32_t window_and_scale(const npgru_log_mel_params *p, const int16_t *x,
         z[2 * i] = y;
         z[2 * i + 1] = 0;
     }
-    const int32_t b = 15 - bit_length((uint32_t)largest);
+    const int32_t b = cm_clz((uint32_t)largest) - 17;
     for (int32_t i = 0; i < p->window_len; i++)
         z[2 * i] = (int16_t)(z[2 * i] * (1 << b));               /* only that -32768 can wrap */
     return b;
@@ -52,9 +46,9 @@ static int16_t half_sum(int16_t a, uint32_t p)
     return (int16_t)(((uint32_t)(32767 * a + 32767) + p) >> 16);
 }
 
-/* a' = (a + p) / 2, m' = (a - p) / 2, p = m (c - i s); a, m: re, im. */
-static void butterfly(int16_t *a, int16_t *m, int32_t c, int32_t s)
+void npgru_log_mel_butterfly(int16_t *a, int16_t *m, const int16_t *w)
 {
+    const int32_t c = w[0], s = w[1];
     const uint32_t p_re = (uint32_t)(c * m[0]) + (uint32_t)(s * m[1]);
     const uint32_t p_im = (uint32_t)(c * m[1]) - (uint32_t)(s * m[0]);
     m[0] = half_sum(a[0], 0u - p_re);
@@ -71,7 +65,7 @@ static void fft(const npgru_log_mel_params *p, int16_t *z)
         for (int32_t j = 0; j < n_blocks; j++) {
             int16_t *a = z + 4 * half * j, *m = a + 2 * half;
             for (int32_t i = 0; i < half; i++)
-                butterfly(a + 2 * i, m + 2 * i, p->twiddles[2 * j], p->twiddles[2 * j + 1]);
+                npgru_log_mel_butterfly(a + 2 * i, m + 2 * i, p->twiddles + 2 * j);
         }
     }
 }
@@ -85,12 +79,9 @@ static int32_t bit_reversed(int32_t k, int32_t n)         /* k < n, n a power of
     return k * n >> 16;                                   /* of 16 reversed bits the upper log2(n) */
 }
 
-/* Energy of bin k of the real spectrum, from rows rev(k) and rev(N - k) of the FFT. */
-static uint32_t bin_energy(const npgru_log_mel_params *p, const int16_t *z, int32_t k)
+uint32_t npgru_log_mel_energy(const int16_t *Z_k, const int16_t *Z_m, const int16_t *w)
 {
-    const int32_t row = bit_reversed(k, p->window_len), mirror = bit_reversed(p->window_len - k, p->window_len);
-    const int16_t *Z_k = z + 2 * row, *Z_m = z + 2 * mirror;
-    const int32_t c = p->twiddles[2 * row], s = p->twiddles[2 * row + 1];
+    const int32_t c = w[0], s = w[1];
     const int32_t P_re = Z_k[0] + Z_m[0], P_im = Z_k[1] - Z_m[1];
     const int32_t Q_re = Z_k[0] - Z_m[0], Q_im = Z_k[1] + Z_m[1];        /* a few units: the input is real */
     const int32_t re = (P_re + ((c * Q_im - s * Q_re) >> 15)) >> 2;
@@ -98,32 +89,60 @@ static uint32_t bin_energy(const npgru_log_mel_params *p, const int16_t *z, int3
     return (uint32_t)(re * re) + (uint32_t)(im * im);
 }
 
-/* Nearest integer to sqrt(m), m < 2^40, bit by bit; for m < 2^32 at most 65535. */
+static uint32_t bin_energy(const npgru_log_mel_params *p, const int16_t *z, int32_t k)
+{
+    const int32_t row = bit_reversed(k, p->window_len), mirror = bit_reversed(p->window_len - k, p->window_len);
+    return npgru_log_mel_energy(z + 2 * row, z + 2 * mirror, p->twiddles + 2 * row);
+}
+
+/* 128 / sqrt((i + 1/2) / 128), i = 32..127. */
+static const uint8_t inverse_roots[96] = {
+    254, 250, 247, 243, 240, 236, 233, 230, 228, 225, 222, 220, 217, 215, 212, 210, 208, 206, 204, 202, 200, 198, 196, 194,
+    193, 191, 189, 188, 186, 185, 183, 182, 180, 179, 178, 176, 175, 174, 172, 171, 170, 169, 168, 167, 166, 164, 163, 162,
+    161, 160, 159, 158, 158, 157, 156, 155, 154, 153, 152, 151, 151, 150, 149, 148, 147, 147, 146, 145, 144, 144, 143, 142,
+    142, 141, 140, 140, 139, 138, 138, 137, 137, 136, 135, 135, 134, 134, 133, 132, 132, 131, 131, 130, 130, 129, 129, 128
+};
+
+/* Nearest integer to sqrt(m), m < 2^40; for m < 2^32 at most 65535. v = m 4^e or m / 4^e in [2^30, 2^32) has a root within
+   1.2 % of r = v y, y from the table. A step r + (v - r^2) y / 2 first leaves 1.5 times the square of that, then 1.2 % of
+   what there was: two come within 1; a third at the scale of a larger m, too. v - r^2 fits in 32 bits where it is taken. */
 static uint32_t rounded_root(uint64_t m)
 {
-    uint64_t root = 0, rest = m;                          /* rest = m - root^2 when the loop ends */
-    for (uint64_t bit = (uint64_t)1 << 40; bit != 0; bit >>= 2) {
-        const uint64_t trial = root + bit;
-        root >>= 1;
-        if (rest >= trial) {
-            rest -= trial;
-            root += bit;
-        }
+    const uint32_t high = (uint32_t)(m >> 32), low = (uint32_t)m;
+    if (m == 0) return 0;
+    const int32_t e = high != 0 ? (33 - cm_clz(high)) / 2 : cm_clz(low) / 2;
+    const uint32_t v = high != 0 ? high << (32 - 2 * e) | low >> 2 * e : low << 2 * e;
+    const int32_t y = inverse_roots[(v >> 25) - 32];
+    uint32_t r = (v >> 16) * (uint32_t)y >> 7;
+    r += (uint32_t)(((int32_t)(v - r * r) >> 8) * y >> 16);
+    r += (uint32_t)((int32_t)(v - r * r) * y >> 24);
+    if (high != 0) {
+        r <<= e;
+        r += (uint32_t)(((int32_t)(low - r * r) >> e) * y >> 24);
+    } else {
+        r >>= e;
     }
-    return (uint32_t)(root + (rest > root && root != 65535 ? 1 : 0));
+    const int32_t rest = (int32_t)(low - r * r);
+    r = r + (rest > (int32_t)r) - (rest <= -(int32_t)r);
+    return r == 65536 && high == 0 ? 65535 : r;
 }
 
 /* 2^pb ln v, 0 for v = 0. v <= 2^20 and pb <= 12 keep it below 56784 and every step in 32 bits. */
 static uint16_t fixed_log(const npgru_log_mel_params *p, uint32_t v)
 {
     if (v == 0) return 0;
-    const int32_t e = bit_length(v) - 1;
+    const int32_t e = 31 - cm_clz(v);
     const uint32_t above = v - (1u << e);
     const int32_t f = (int32_t)(e <= 16 ? above << (16 - e) : above >> (e - 16));
     const int16_t *T = p->log_table + (f >> 9);
     const int32_t l = f + T[0] + (((T[1] - T[0]) * (f & 511)) >> 16);
     const uint32_t ln = 45426u * (uint32_t)e + ((45426u * (uint32_t)l + 32768u) >> 16);
     return (uint16_t)(((ln << p->post_bits) + 32768u) >> 16);
+}
+
+uint16_t npgru_log_mel_feature(const npgru_log_mel_params *p, int32_t b, uint64_t m)
+{
+    return fixed_log(p, rounded_root(m) >> b);
 }
 
 /* Mel bank, root, scale down by b, logarithm: z (N, 2) -> y (M,).
@@ -138,7 +157,7 @@ static void mel_log(const npgru_log_mel_params *p, const int16_t *z, int32_t b, 
             rising += E * (uint64_t)p->unweights[k - p->segments[0]];
             falling += E * (uint64_t)p->weights[k - p->segments[0]];
         }
-        if (i > 0) y[i - 1] = fixed_log(p, rounded_root(risen + falling) >> b);
+        if (i > 0) y[i - 1] = npgru_log_mel_feature(p, b, risen + falling);
         risen = rising;
     }
 }

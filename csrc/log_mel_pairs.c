@@ -1,52 +1,43 @@
-/* The front end of log_mel.c, faster and bit for bit the same: two 16-bit numbers in a word, and nothing is computed that
-   the input's zeros or the bins in use make needless. With n_blocks blocks in a stage,
-   - block 0 is real, and block 1 until it is split (there c = 0 and s = 32767): they travel as pairs of reals;
-   - all other rows are pairs (re, im); no component is beyond 23 170 and rounding, for they come out of block 1;
-   - two stages are one pass over the data; the last stage is done with the energies, for the bins in use alone.
-   Real rows lie packed in front: a pass writes only where it has read, or behind all real rows. */
-#include "cortex_m.h"
-#include "npgru_int8.h"
+/* The front end of log_mel.c, faster and bit for bit the same: two 16-bit numbers in a word, and half the spectrum alone.
+   With n blocks in a stage, block 0 is real, and block 1 until it is split (there c = 0 and s = 32767): they travel as pairs
+   of reals, packed in front. A split begins a family: blocks 2 and 3, then 4 to 7, then 8 to 15 and so on, whose second
+   half is the first half's mirror, the conjugate of row j of [2h, 4h) in row 6h - 1 - j:
+   - the twiddle of the mirror of block j is (-c, s) where that of j is (c, s): so its a' is the conjugate of j's m', its m'
+     of j's a', but for rounding: high_half(x + 32767) rounds halves down, and -x up;
+   - so they are conjugates in every bit unless the imaginary part of a sum is a half, a tie: x + 32768 = 0 modulo 65536;
+   - so rows [2h, 3h) are computed, with 32768 for the imaginary part, until a sum ties; then the family begins again
+     from its reals, every row for itself. That is one window in ten, and more often of a recording below 1/256 of the scale.
+   No component of a family is beyond 23 170 and rounding. Two stages are one pass over the data. */
+#include "log_mel.h"
+#include "log_mel_rows.h"
 
-#define UNIT 32767
-
-/* Two neighbours of an array as a pair, the first one low. */
-CM_INLINE uint32_t pair_at(const int16_t *x) { return cm_load_pair(x); }
+/* (x h) >> bits of two samples -> z, and its magnitudes. */
+CM_INLINE uint32_t windowed(const int16_t *x, const int16_t *h, int32_t bits, uint32_t *z)
+{
+    const uint32_t samples = cm_load_pair(x), weights = cm_load_pair(h);
+    *z = cm_pair(cm_smlabb(samples, weights, 0) >> bits, cm_smlatt(samples, weights, 0) >> bits);
+    return cm_abs16(*z);
+}
 
 /* (x h) >> bits, in pairs z (N/2,), and b: shifted left by b the largest sample has 15 bits; 15 for silence. */
 CM_HOT static int32_t window(const npgru_log_mel_params *p, const int16_t *x, int32_t n, uint32_t *z)
 {
     const int32_t bits = p->window_bits;
     const int16_t *h = p->window;
-    uint32_t used = 0;                                    /* -32768 has no magnitude of 15 bits, so it is left out */
-    for (int32_t i = 0; i < n / 2; i++) {
-        const uint32_t samples = pair_at(x + 2 * i), weights = pair_at(h + 2 * i);
-        const int32_t low = cm_smlabb(samples, weights, 0) >> bits, high = cm_smlatt(samples, weights, 0) >> bits;
-        z[i] = cm_pair(low, high);
-        used |= cm_abs16(z[i]);
+    uint32_t used = 0, *const last = z + p->window_len / 2;       /* -32768 has no magnitude of 15 bits, so it is left out */
+    for (; n >= 8; n -= 8, x += 8, h += 8, z += 4)        /* four at a time: constant addresses pay */
+        for (int32_t k = 0; k < 4; k++) used |= windowed(x + 2 * k, h + 2 * k, bits, z + k);
+    for (int32_t i = 0; z < last; i += 2, z++) {
+        *z = cm_pair(i < n ? (x[i] * h[i]) >> bits : 0, i + 1 < n ? (x[i + 1] * h[i + 1]) >> bits : 0);
+        used |= cm_abs16(*z);
     }
-    for (int32_t i = n / 2; i < p->window_len / 2; i++)
-        z[i] = 2 * i + 1 == n ? (uint32_t)((x[n - 1] * h[n - 1]) >> bits) & 0xFFFFu : 0;
-    if (n % 2 == 1) used |= cm_abs16(z[n / 2]);
     return cm_clz((used | used >> 16) & 0x7FFFu) - 17;
 }
 
 /* Both halves times factor; only an unscaled -32768 can wrap. */
 CM_INLINE uint32_t scaled(uint32_t x, uint32_t factor)
 {
-    return factor == 1 ? x : cm_pair(cm_smlabb(x, factor, 0), cm_smlatb(x, factor, 0));
-}
-
-/* 32767 x + 32767 of a half: what a butterfly adds its product to, before it takes the high half. */
-CM_INLINE uint32_t low_part(uint32_t x) { return (uint32_t)cm_smlabb(x, UNIT, UNIT); }
-CM_INLINE uint32_t high_part(uint32_t x) { return (uint32_t)cm_smlatb(x, UNIT, UNIT); }
-
-/* a' = (a + p) / 2, m' = (a - p) / 2, p = m (c - i s), w = (c, s). */
-CM_INLINE void butterfly(uint32_t *a, uint32_t *m, uint32_t w)
-{
-    const uint32_t re = low_part(*a), im = high_part(*a);
-    const uint32_t re_plus = (uint32_t)cm_smlad(*m, w, (int32_t)re), im_plus = (uint32_t)cm_smlsdx(w, *m, (int32_t)im);
-    *a = cm_high_pair(re_plus, im_plus);
-    *m = cm_high_pair(2 * re - re_plus, 2 * im - im_plus);
+    return cm_pair(cm_smlabb(x, factor, 0), cm_smlatb(x, factor, 0));
 }
 
 /* Block 0, two butterflies of reals: p = 32767 m. */
@@ -59,153 +50,214 @@ CM_INLINE void real_butterflies(uint32_t *a, uint32_t *m)
     *m = cm_high_pair(2 * low - low_plus, 2 * high - high_plus);
 }
 
-/* Block 1, one butterfly of reals, their parts: p = -32767 i m. */
-CM_INLINE void splitting_butterfly(uint32_t a_part, uint32_t m_part, uint32_t *a, uint32_t *m)
+/* Block 0, 4 h reals (2 h words) times factor: its stage, and the next one's of the first half if there are four words. */
+CM_HOT static void real_stages(uint32_t *z, int32_t h, uint32_t factor)
 {
-    *a = cm_high_pair(a_part, 2 * UNIT - m_part);
-    *m = cm_high_pair(a_part, m_part);
-}
-
-/* Stages of 1 and 2 blocks, or of the first two blocks: 4 n reals z (2 n words) -> 2 n reals in front, rows from 2 n on. */
-CM_INLINE void real_block(uint32_t *z, int32_t n, uint32_t factor)
-{
-    uint32_t *rows = z + 2 * n;
-    for (uint32_t *end = z + n / 2; z < end; z++, rows += 2) {
-        uint32_t r0 = scaled(z[0], factor), r1 = scaled(z[n / 2], factor);
-        uint32_t r2 = scaled(z[n], factor), r3 = scaled(z[n + n / 2], factor);
+    if (h == 1) real_butterflies(&z[0], &z[1]);
+    for (uint32_t *end = z + h / 2; z < end; z++) {
+        uint32_t r0 = scaled(z[0], factor), r1 = scaled(z[h / 2], factor);
+        uint32_t r2 = scaled(z[h], factor), r3 = scaled(z[h + h / 2], factor);
         real_butterflies(&r0, &r2);
         real_butterflies(&r1, &r3);
         real_butterflies(&r0, &r1);
-        z[0] = r0, z[n / 2] = r1;
-        splitting_butterfly(low_part(r2), low_part(r3), &rows[0], &rows[n]);
-        splitting_butterfly(high_part(r2), high_part(r3), &rows[1], &rows[n + 1]);
+        z[0] = r0, z[h / 2] = r1, z[h] = r2, z[h + h / 2] = r3;
     }
 }
 
-/* Two stages of block 1: 4 n reals z (2 n words) -> rows (4 n,), blocks 2 and 3 of the second stage with even and odd. */
-CM_HOT static void split_block(const uint32_t *z, int32_t n, uint32_t even, uint32_t odd, uint32_t *rows)
+/* ---- A family: 2 h reals in z[h .. 2h) -> energies of h bins, bin k in z[row], its row of the FFT, in [2h, 4h) ---- */
+
+/* The exact form. */
+static void whole_family(const npgru_log_mel_params *p, uint32_t *z, int32_t h)
 {
-    for (const uint32_t *end = z + n / 2; z < end; z++)
+    const int16_t *reals = (const int16_t *)(const void *)(z + h), *w = p->twiddles;
+    int16_t *rows = (int16_t *)(void *)z;
+    for (int32_t i = 0; i < h; i++) {                     /* p = -32767 i m */
+        const int32_t a = UNIT * reals[i] + UNIT, m = UNIT * reals[i + h];
+        rows[2 * (2 * h + i)] = rows[2 * (3 * h + i)] = (int16_t)(a >> 16);
+        rows[2 * (2 * h + i) + 1] = (int16_t)((UNIT - m) >> 16);
+        rows[2 * (3 * h + i) + 1] = (int16_t)((UNIT + m) >> 16);
+    }
+    for (int32_t n = h / 2; n >= 1; n /= 2)
+        for (int32_t j = h / n; j < 2 * h / n; j++)
+            for (int32_t i = 0; i < n; i++)
+                npgru_log_mel_butterfly(rows + 4 * n * j + 2 * i, rows + 4 * n * j + 2 * (n + i), w + 2 * j);
+    for (int32_t j = 2 * h; j < 4 * h; j += 2)
+        z[j] = npgru_log_mel_energy(rows + 2 * j, rows + 2 * (6 * h - 1 - j), w + 2 * j);
+}
+
+/* Its first stage, with the split. */
+ROW_LOOP static int one_stage_of_reals(const uint32_t *x, int32_t h, twiddle w, uint32_t *rows)
+{
+    for (const uint32_t *end = x + h / 4; x < end; x++)
         for (int32_t half = 0; half < 2; half++, rows++) {
-            uint32_t part[4], r0, r1, r2, r3;
-            for (int32_t k = 0; k < 4; k++) part[k] = half == 0 ? low_part(z[k * n / 2]) : high_part(z[k * n / 2]);
-            splitting_butterfly(part[0], part[2], &r0, &r2);
-            splitting_butterfly(part[1], part[3], &r1, &r3);
-            butterfly(&r0, &r1, even);
-            butterfly(&r2, &r3, odd);
-            rows[0] = r0, rows[n] = r1, rows[2 * n] = r2, rows[3 * n] = r3;
+            const uint32_t a0 = x[0], a1 = x[h / 4], m0 = x[h / 2], m1 = x[h / 2 + h / 4];
+            row r0 = half == 0 ? split_low(a0, m0) : split_high(a0, m0);
+            row r1 = half == 0 ? split_low(a1, m1) : split_high(a1, m1);
+            if (butterfly(&r0, &r1, w)) return 1;
+            put(rows, r0), put(rows + h / 2, r1);
         }
+    return 0;
 }
 
-/* Two stages of a complex block, 4 n rows: with first, then with even and odd. */
-CM_INLINE void two_stages(uint32_t *z, int32_t n, uint32_t first, uint32_t even, uint32_t odd)
+#if CM_THUMB1
+
+/* All its stages but the first -> energies. */
+static int more_stages(uint32_t *z, int32_t h, const int16_t *w)
 {
-    uint32_t *upper = z + 2 * n;
-    for (uint32_t *end = z + n; z < end; z++, upper++) {
-        uint32_t r0 = z[0], r1 = z[n], r2 = upper[0], r3 = upper[n];
-        butterfly(&r0, &r2, first);
-        butterfly(&r1, &r3, first);
-        butterfly(&r0, &r1, even);
-        butterfly(&r2, &r3, odd);
-        z[0] = r0, z[n] = r1, upper[0] = r2, upper[n] = r3;
+    for (int32_t n = h / 2; n > 2; n /= 2)
+        if (npgru_log_mel_stage(z + 2 * h, 2 * n, w + 4 * h / n, h / n)) return 1;
+    return npgru_log_mel_last_stage(z + 2 * h, z + 4 * h, w + 2 * h, z + 3 * h);
+}
+
+#else
+
+/* Two stages of blocks j .. end - 1 of 4 n rows. */
+ROW_LOOP static int two_stages(uint32_t *z, int32_t n, const int16_t *w, int32_t j, int32_t end)
+{
+    for (z += 4 * n * j; j < end; j++, z += 3 * n) {
+        const twiddle first = twiddle_at(w + 2 * j), even = twiddle_at(w + 4 * j), odd = twiddle_at(w + 4 * j + 2);
+        uint32_t *upper = z + 2 * n;
+        for (const uint32_t *last = z + n; z < last; z++, upper++) {
+            CM_OPAQUE(z);                                 /* two pointers, not four */
+            CM_OPAQUE(upper);
+            row r0 = get(z), r2 = get(upper);
+            if (butterfly(&r0, &r2, first)) return 1;
+            row r1 = get(z + n), r3 = get(upper + n);
+            if (butterfly(&r1, &r3, first)) return 1;
+            if (butterfly(&r0, &r1, even)) return 1;
+            put(z, r0), put(z + n, r1);
+            if (butterfly(&r2, &r3, odd)) return 1;
+            put(upper, r2), put(upper + n, r3);
+        }
     }
+    return 0;
 }
 
-/* All stages but the last: z (N/2,) pairs of samples, to be shifted left by b -> z (N,) rows. */
-CM_HOT static void fft_but_last(const npgru_log_mel_params *p, uint32_t *z, int32_t b)
+/* The last stage of the block of rows 2 j and 2 j + 1 -> the energies of their bins; an odd row is its mirror's. */
+CM_INLINE int energies(row a, row m, twiddle w, uint32_t *even, uint32_t *odd)
 {
-    const int32_t N = p->window_len;
+    const sums s = sums_of(a, m, w);
+    if (ties(s.im_plus, s.im_minus)) return 1;
+    *even = energy(s.re_plus, s.im_plus);
+    *odd = energy(s.re_minus, s.im_minus + 0x10000u);     /* floor(-x / 2) = -floor((x + 1) / 2) */
+    return 0;
+}
+
+/* The last stage alone. */
+ROW_LOOP static int energies_of_2(uint32_t *z, int32_t h, const int16_t *w)
+{
+    uint32_t *mirror = z + 4 * h;
+    z += 2 * h, w += 2 * h;
+    for (const uint32_t *end = z + h; z < end; z += 2, mirror -= 2, w += 2)
+        if (energies(get(z), get(z + 1), twiddle_at(w), z, mirror - 2)) return 1;
+    return 0;
+}
+
+/* The last two stages. */
+ROW_LOOP static int energies_of_4(uint32_t *z, int32_t h, const int16_t *w)
+{
+    const int16_t *first = w + h;
+    uint32_t *mirror = z + 4 * h;
+    z += 2 * h, w += 2 * h;
+    for (const uint32_t *end = z + h; z < end; z += 4, mirror -= 4, first += 2, w += 4) {
+        row r0 = get(z), r2 = get(z + 2);
+        if (butterfly(&r0, &r2, twiddle_at(first))) return 1;
+        row r1 = get(z + 1), r3 = get(z + 3);
+        if (butterfly(&r1, &r3, twiddle_at(first))) return 1;
+        if (energies(r0, r1, twiddle_at(w), z, mirror - 2)) return 1;
+        if (energies(r2, r3, twiddle_at(w + 2), z + 2, mirror - 4)) return 1;
+    }
+    return 0;
+}
+
+/* All its stages but the first -> energies. */
+static int more_stages(uint32_t *z, int32_t h, const int16_t *w)
+{
+    int32_t n = h / 2;                                    /* rows of a block */
+    for (; n > 4; n /= 4)
+        if (two_stages(z, n / 4, w, 2 * h / n, 3 * h / n)) return 1;
+    return n == 4 ? energies_of_4(z, h, w) : energies_of_2(z, h, w);
+}
+
+#endif
+
+/* The first half of its rows alone; h >= 4. -> did a sum tie? */
+static int half_family(const npgru_log_mel_params *p, uint32_t *z, int32_t h)
+{
     const int16_t *w = p->twiddles;
-    int32_t n_blocks = 4;
-    if (cm_clz((uint32_t)N) % 2 == 0) {                   /* the number of stages is odd */
-        real_block(z, N / 4, 1u << b);
-    } else {
-        n_blocks = 2;
-        for (int32_t i = 0; i < N / 4; i++) {
-            z[i] = scaled(z[i], 1u << b), z[i + N / 4] = scaled(z[i + N / 4], 1u << b);
-            real_butterflies(&z[i], &z[i + N / 4]);
+    return one_stage_of_reals(z + h, h, twiddle_at(w + 4), z + 2 * h) || more_stages(z, h, w);
+}
+
+static void family(const npgru_log_mel_params *p, uint32_t *z, int32_t h)
+{
+    if (h < 4 || half_family(p, z, h)) whole_family(p, z, h);
+}
+
+/* z (N/2,) pairs of samples, to be shifted left by b -> energies of bins k in z[rev(k)]. */
+static void spectrum(const npgru_log_mel_params *p, uint32_t *z, int32_t b)
+{
+    real_stages(z, p->window_len / 4, 1u << b);
+    for (int32_t h = p->window_len / 4; h >= 1; h /= 4) {
+        if (h != p->window_len / 4) real_stages(z, h, 1);
+        family(p, z, h);
+        if (h > 1) family(p, z, h / 2);
+    }
+}
+
+/* Where the energy of a bin is, and where that of the next. */
+typedef struct { const int16_t *u, *w; uint32_t k; } bins;
+
+#if CM_THUMB1
+
+/* The same in 32 bits, 16 bins at a time: E = 65536 high + low, and the weights are at most 4096. at->k: the row. */
+CM_INLINE void add_bins(const uint32_t *z, bins *at, int32_t n, uint64_t *rising, uint64_t *falling, int32_t N)
+{
+    while (n > 0) {
+        uint32_t low_u = 0, low_w = 0, high_u = 0, high_w = 0;
+        const int32_t chunk = n < 16 ? n : 16;
+        for (const int16_t *end = at->u + chunk; at->u < end; ) {
+            const uint32_t E = z[at->k], low = E & 0xFFFFu, high = E >> 16;
+            const uint32_t u = *(const uint16_t *)at->u++, w = *(const uint16_t *)at->w++;
+            low_u += low * u, high_u += high * u;
+            low_w += low * w, high_w += high * w;
+            uint32_t bit = (uint32_t)N / 2;               /* the next row: a carry that runs down */
+            for (; at->k & bit; bit /= 2) at->k ^= bit;
+            at->k |= bit;
         }
+        *rising += low_u + ((uint64_t)high_u << 16);
+        *falling += low_w + ((uint64_t)high_w << 16);
+        n -= chunk;
     }
-    for (; n_blocks < N / 2; n_blocks *= 4) {
-        const int32_t n = N / n_blocks / 4;
-        split_block(z + 2 * n, n, pair_at(w + 4), pair_at(w + 6), z + 4 * n);
-        real_block(z, n, 1);
-        for (int32_t j = 2; n == 2 && j < n_blocks; j++)  /* half of all blocks: constant addresses pay */
-            two_stages(z + 8 * j, 2, pair_at(w + 2 * j), pair_at(w + 4 * j), pair_at(w + 4 * j + 2));
-        for (int32_t j = 2; n != 2 && j < n_blocks; j++)
-            two_stages(z + 4 * n * j, n, pair_at(w + 2 * j), pair_at(w + 4 * j), pair_at(w + 4 * j + 2));
+}
+CM_INLINE uint32_t first_bin(int32_t k, int32_t N) { return cm_rbit((uint32_t)k) >> (cm_clz((uint32_t)N) + 1); }
+
+#else
+
+/* n bins: rising += u E, falling += w E. at->k: the bin so that in reverse it is its row, in bytes. */
+CM_INLINE void add_bins(const uint32_t *z, bins *at, int32_t n, uint64_t *rising, uint64_t *falling, int32_t N)
+{
+    const int32_t shift = cm_clz((uint32_t)N) - 1;
+    for (const uint32_t end = at->k + ((uint32_t)n << shift); at->k != end; at->k += 1u << shift) {
+        const uint32_t E = *(const uint32_t *)(const void *)((const char *)z + cm_rbit(at->k));
+        const uint32_t u = (uint32_t)*at->u++, w = (uint32_t)*at->w++;
+        *rising += (uint64_t)E * u;
+        *falling += (uint64_t)E * w;
     }
-    const uint32_t front = z[0], behind = z[1];           /* the last four reals become rows */
-    z[0] = front & 0xFFFFu, z[1] = front >> 16, z[2] = behind & 0xFFFFu, z[3] = behind >> 16;
 }
+CM_INLINE uint32_t first_bin(int32_t k, int32_t N) { return (uint32_t)k << (cm_clz((uint32_t)N) - 1); }
 
-/* Energy of bin k: the last stage's sum in the block of row rev(k) and difference in that of row rev(N - k), then the real
-   spectrum as in log_mel.c. The input is real, so Q is a few units. */
-CM_INLINE uint32_t bin_energy(const uint32_t *z, const int16_t *twiddles, int32_t k, int32_t N, int32_t shift)
-{
-    const uint32_t row = cm_rbit((uint32_t)k) >> shift, mirror = cm_rbit((uint32_t)(N / 2 - k)) >> shift;
-    uint32_t Z_k = z[row], m_k = z[row + 1], a_m = z[mirror], Z_m = z[mirror + 1];
-    butterfly(&Z_k, &m_k, pair_at(twiddles + row));
-    butterfly(&a_m, &Z_m, pair_at(twiddles + mirror));
-    const uint32_t Q = cm_halves(cm_ssub16(Z_k, Z_m), cm_sadd16(Z_k, Z_m));
-    const uint32_t w = pair_at(twiddles + 2 * row);
-    const int32_t P_re = cm_low(Z_k) + cm_low(Z_m), P_im = cm_high(Z_k) - cm_high(Z_m);
-    const int32_t re = (P_re + (cm_smusdx(w, Q) >> 15)) >> 2, im = (P_im - (cm_smuad(w, Q) >> 15)) >> 2;
-    return (uint32_t)(re * re) + (uint32_t)(im * im);
-}
+#endif
 
-/* floor(sqrt(v)): Newton's steps from the tangent 0.3125 u + 0.8, u = v / 4^e in [1, 4), at most 12 % too large. After
-   three the value is the root or one more: steps in integers stay at or above it. */
-static uint32_t floor_root(uint32_t v)
+/* Energies, mel bank -> y (M,). */
+CM_HOT static void mel(const npgru_log_mel_params *p, const uint32_t *z, int32_t b, uint16_t *y)
 {
-    if (v == 0) return 0;
-    const int32_t e = (31 - cm_clz(v)) / 2;
-    uint32_t x = (v >> e >> 2) + (v >> e >> 4) + (13u << e >> 4) + 1;
-    for (int32_t step = 0; step < 3; step++) x = (x + v / x) >> 1;
-    return x - (x > v / x ? 1 : 0);
-}
-
-/* Nearest integer to sqrt(m), m < 2^40; for m < 2^32 at most 65535. Above 2^32, four more bits by one division. */
-static uint32_t rounded_root(uint64_t m)
-{
-    const uint32_t low = (uint32_t)m;                     /* m - r^2 fits in 32 bits wherever it is taken */
-    uint32_t r = floor_root(m >> 32 == 0 ? low : (uint32_t)(m >> 8));
-    if (m >> 32 != 0) {
-        r <<= 4;
-        r += (low - r * r) / (2 * r);
-        if ((int32_t)(low - r * r) < 0) r--;
-    }
-    return r + (low - r * r > r && r != 65535 ? 1 : 0);
-}
-
-/* 2^pb ln v, 0 for v = 0: as in log_mel.c. */
-static uint16_t fixed_log(const npgru_log_mel_params *p, uint32_t v)
-{
-    if (v == 0) return 0;
-    const int32_t e = 31 - cm_clz(v);
-    const uint32_t above = v - (1u << e);
-    const int32_t f = (int32_t)(e <= 16 ? above << (16 - e) : above >> (e - 16));
-    const int16_t *T = p->log_table + (f >> 9);
-    const int32_t l = f + T[0] + (((T[1] - T[0]) * (f & 511)) >> 16);
-    const uint32_t ln = 45426u * (uint32_t)e + ((45426u * (uint32_t)l + 32768u) >> 16);
-    return (uint16_t)(((ln << p->post_bits) + 32768u) >> 16);
-}
-
-/* The last stage, energies, mel bank, root, scale down by b, logarithm: z (N,) -> y (M,). */
-CM_HOT static void mel_log(const npgru_log_mel_params *p, const uint32_t *z, int32_t b, uint16_t *y)
-{
-    const int32_t N = p->window_len, shift = cm_clz((uint32_t)N) + 1;
-    const int16_t *weights = p->weights, *unweights = p->unweights;
+    const int16_t *segments = p->segments;
+    bins at = { p->unweights, p->weights, first_bin(segments[0], p->window_len) };
     uint64_t risen = 0;                                   /* rising edge of channel i - 1 */
-    int32_t k = p->segments[0];
     for (int32_t i = 0; i <= p->n_channels; i++) {
         uint64_t rising = 0, falling = 0;
-        for (const int32_t end = p->segments[i + 1]; k < end; k++) {
-            const uint32_t E = bin_energy(z, p->twiddles, k, N, shift);
-            rising += (uint64_t)E * (uint16_t)*unweights++;
-            falling += (uint64_t)E * (uint16_t)*weights++;
-        }
-        if (i > 0) y[i - 1] = fixed_log(p, rounded_root(risen + falling) >> b);
+        add_bins(z, &at, segments[i + 1] - segments[i], &rising, &falling, p->window_len);
+        if (i > 0) y[i - 1] = npgru_log_mel_feature(p, b, risen + falling);
         risen = rising;
     }
 }
@@ -218,7 +270,7 @@ npgru_status npgru_log_mel_frame_pairs(const npgru_log_mel_params *p, const int1
     if (n_samples < 0 || n_samples > p->window_len) return NPGRU_BAD_SHAPE;
     uint32_t *z = scratch;
     const int32_t b = window(p, samples, n_samples, z);
-    fft_but_last(p, z, b);
-    mel_log(p, z, b, y);
+    spectrum(p, z, b);
+    mel(p, z, b, y);
     return NPGRU_OK;
 }

@@ -186,6 +186,25 @@ def pooled_words(network: Network, form: str) -> int:
     return up_to_multiple(D, 8) // 2 if form == "ROWS" and device_rows.are_fast(network) else up_to_multiple(D, 16)
 
 
+def feature_quantiser(record, most: int) -> dict[str, int | str]:
+    """The macros of q = (f multiplier + half) >> shift, at most `most`, for f up to the first that gives `most`.
+
+    In 32 bits, with a shorter multiplier, if all f give the same q; else in record's 64 bits.
+    """
+    f = np.arange(2**16)
+    q = np.minimum((f * record.multiplier + (1 << record.shift >> 1)) >> record.shift, most)
+    last = int(np.searchsorted(q, most))                    # beyond it f is taken for it
+    last = min(max(last, 1), 2**16 - 1)
+    multiplier, shift, suffix = record.multiplier, record.shift, "ULL"
+    less = max(0, (last * multiplier + (1 << shift >> 1)).bit_length() - 32, shift - 31)
+    short, rest = (multiplier + (1 << less >> 1)) >> less, shift - less
+    if rest >= 0 and last * short + (1 << rest >> 1) < 2**32 and np.array_equal(
+            np.minimum((f[:last + 1] * short + (1 << rest >> 1)) >> rest, most), q[:last + 1]):
+        multiplier, shift, suffix = short, rest, "u"
+    return {"FEATURES_LAST": last, "FEATURES_MULTIPLIER": f"{multiplier}{suffix}",
+            "FEATURES_HALF": f"{1 << shift >> 1}{suffix}", "FEATURES_SHIFT": shift}
+
+
 def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
     """The macros of npgru_model.h that no form changes."""
     fe, gru = integers.front_end, network.gru
@@ -203,8 +222,8 @@ def sizes(integers: IntegerModel, network: Network) -> dict[str, str]:
         "SAMPLE_RATE_HZ": fe.sample_rate_hz, "CLIP_SAMPLES": round(integers.clip_s * fe.sample_rate_hz),
         "WINDOW_SAMPLES": fe.window_len, "WINDOW_STRIDE": fe.window_stride, "PAD_TAIL": int(fe.pad_tail),
         "HOP_SAMPLES": fe.window_stride * network.conv.sizes["stride_rows"], "FRAMES": T, "MELS": M,
-        "FEATURES_MULTIPLIER": f"{features.record.multiplier}ULL", "FEATURES_SHIFT": features.record.shift,
-        "FEATURES_ZERO": features.y.zero_point + 128, "BLOCKS": len(network.blocks), "RINGS": len(network.rings),
+        **feature_quantiser(features.record, 127 - features.y.zero_point), "FEATURES_ZERO": features.y.zero_point + 128,
+        "BLOCKS": len(network.blocks), "RINGS": len(network.rings),
         "PAIRS": pairs, "CONV_ROW_WORDS": network.conv.sizes["window_columns"] // 2, "STEPS": network.n_steps,
         "UNITS": H, "STATE_BITS": bits,
         "DENSE_LAYERS": len(network.dense), "CLASSES": len(network.dense[-1].arrays["bias"]),

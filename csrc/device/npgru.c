@@ -47,8 +47,8 @@ CM_SMALL npgru_status npgru_init(npgru *c, size_t context_bytes, npgru_mode mode
 /* u = min(floor(f / scale + 1/2), 255 - zero) + zero: npgru_quantize_features, u = code + 128. */
 static npgru_half quantized(uint16_t f)
 {
-    const uint64_t half = (1ULL << NPGRU_FEATURES_SHIFT) >> 1;
-    const uint64_t q = (f * NPGRU_FEATURES_MULTIPLIER + half) >> NPGRU_FEATURES_SHIFT;
+    const uint16_t bounded = f < NPGRU_FEATURES_LAST ? f : NPGRU_FEATURES_LAST;        /* from there on it is 255 */
+    const uint32_t q = (uint32_t)((bounded * NPGRU_FEATURES_MULTIPLIER + NPGRU_FEATURES_HALF) >> NPGRU_FEATURES_SHIFT);
     return (npgru_half)(q < 255 - NPGRU_FEATURES_ZERO ? q + NPGRU_FEATURES_ZERO : 255);
 }
 
@@ -96,15 +96,25 @@ static void window_done(npgru *c)
     npgru_network_push(c);
 }
 
+/* n samples; to lies before from, or anywhere apart. */
+static void copy(int16_t *to, const int16_t *from, int32_t n)
+{
+    for (; n >= 8; n -= 8, to += 8, from += 8) {
+        for (int32_t k = 0; k < 8; k += 2) cm_copy_pair(to + k, from + k);
+        NPGRU_BARRIER();
+    }
+    for (; n > 0; n--) {
+        *to++ = *from++;
+        NPGRU_BARRIER();
+    }
+}
+
 /* The buffer is full: a row of features, and room for the next window's samples. */
 static void slide(npgru *c)
 {
     const int32_t stride = NPGRU_WINDOW_STRIDE, kept = NPGRU_WINDOW_SAMPLES - stride;
     window_done(c);
-    for (int32_t i = 0; i < kept; i++) {
-        c->samples[i] = c->samples[i + stride];
-        NPGRU_BARRIER();
-    }
+    copy(c->samples, c->samples + stride, kept);
     c->n_samples = kept;
 }
 
@@ -114,10 +124,7 @@ static int32_t take(npgru *c, const int16_t *samples, int32_t n)
     const int32_t room = c->n_samples < 0 ? -c->n_samples : NPGRU_WINDOW_SAMPLES - c->n_samples;
     if (n > room) n = room;
     if (c->mode == NPGRU_CLIPS && n > NPGRU_CLIP_SAMPLES - c->n_clip) n = NPGRU_CLIP_SAMPLES - c->n_clip;
-    for (int32_t i = 0; i < n && c->n_samples >= 0; i++) {
-        c->samples[c->n_samples + i] = samples[i];
-        NPGRU_BARRIER();
-    }
+    if (c->n_samples >= 0) copy(c->samples + c->n_samples, samples, n);
     c->n_samples += n;
     if (c->n_clip < NPGRU_CLIP_SAMPLES) c->n_clip += n;
     return n;
