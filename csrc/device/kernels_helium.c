@@ -24,6 +24,9 @@ ALWAYS uint16x8_t saturated(int16x8_t v)                                /* the l
 
 ALWAYS int32x4_t scaled(int32x4_t a, int32_t d, int32_t Q) { return vqdmulhq_n_s32(vaddq_n_s32(vshlq_n_s32(a, 8), d), Q); }
 
+/* The same, where there is a register for 256. */
+ALWAYS int32x4_t scaled_by(int32x4_t of_256, int32x4_t a, int32_t d, int32_t Q) { return vqdmulhq_n_s32(vmlasq_n_s32(a, of_256, d), Q); }
+
 /* Where the outputs of four_products go, a's and b's by turns: b's channel is `next` bytes behind a's. */
 ALWAYS void offsets(uint16_t *at, int32_t x1, int32_t x2, int32_t x3, int32_t next)
 {
@@ -132,6 +135,7 @@ CM_HELIUM void npgru_pointwise_fast(const npgru_pointwise *p, const npgru_half *
     uint16_t offsets_of[8];
     offsets(offsets_of, 1, 4, 5, next);
     const uint16x8_t at = vldrhq_u16(offsets_of);
+    const int32x4_t of_256 = vdupq_n_s32(256);
     const int8_t *s = (const int8_t *)p->fast;
     ring += 4 * first + NPGRU_NEW_ROWS(turn);
     for (int32_t c = p->channels; c > 0; c -= 2, ring += 2 * next, s += 32 * V + 16) {
@@ -143,7 +147,8 @@ CM_HELIUM void npgru_pointwise_fast(const npgru_pointwise *p, const npgru_half *
         for (int32_t m = n; m > 0; m -= 2, y += 8) {
             int32x4_t a, b;
             four_products(w, &x, 16 * V, NPGRU_VECTORS_POINTWISE, &a, &b);
-            vstrbq_scatter_offset_u16(y, at, OUTPUTS(scaled(a, d0, q0), scaled(b, d1, q1), NPGRU_SHIFT_POINTWISE));
+            a = scaled_by(of_256, a, d0, q0), b = scaled_by(of_256, b, d1, q1);
+            vstrbq_scatter_offset_u16(y, at, OUTPUTS(a, b, NPGRU_SHIFT_POINTWISE));
         }
         if (rows != 3)
             for (int32_t m = 0; m < 4 * n; m += 4) ring[m + (rows & 1)] = 0, ring[next + m + (rows & 1)] = 0;
