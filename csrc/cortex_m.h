@@ -14,6 +14,12 @@
 #else
 #define CM_HAS_DSP 0
 #endif
+#if CM_HAS_DSP && defined(__ARM_FEATURE_MVE)
+#define CM_HAS_HELIUM 1
+#include <arm_mve.h>
+#else
+#define CM_HAS_HELIUM 0
+#endif
 
 /* Cortex-M0+: eight registers for most instructions, and no product longer than 32 bits. */
 #if defined(__ARM_ARCH_ISA_THUMB) && __ARM_ARCH_ISA_THUMB == 1 && defined(__GNUC__)

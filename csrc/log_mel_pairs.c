@@ -10,6 +10,9 @@
    No component of a family is beyond 23 170 and rounding. Two stages are one pass over the data. */
 #include "log_mel.h"
 #include "log_mel_rows.h"
+#if CM_HAS_HELIUM
+#include "log_mel_helium.h"
+#endif
 
 /* (x h) >> bits of two samples -> z, and its magnitudes. */
 CM_INLINE uint32_t windowed(const int16_t *x, const int16_t *h, int32_t bits, uint32_t *z)
@@ -25,6 +28,10 @@ CM_HOT static int32_t window(const npgru_log_mel_params *p, const int16_t *x, in
     const int32_t bits = p->window_bits;
     const int16_t *h = p->window;
     uint32_t used = 0, *const last = z + p->window_len / 2;       /* -32768 has no magnitude of 15 bits, so it is left out */
+#if CM_HAS_HELIUM
+    const int32_t done = vector_window(x, h, n, bits, z, &used);
+    n -= done, x += done, h += done, z += done / 2;
+#endif
     for (; n >= 8; n -= 8, x += 8, h += 8, z += 4)        /* four at a time: constant addresses pay */
         for (int32_t k = 0; k < 4; k++) used |= windowed(x + 2 * k, h + 2 * k, bits, z + k);
     for (int32_t i = 0; z < last; i += 2, z++) {
@@ -54,6 +61,12 @@ CM_INLINE void real_butterflies(uint32_t *a, uint32_t *m)
 CM_HOT static void real_stages(uint32_t *z, int32_t h, uint32_t factor)
 {
     if (h == 1) real_butterflies(&z[0], &z[1]);
+#if CM_HAS_HELIUM
+    if (h % 8 == 0) {
+        vector_real_stages(z, h, factor);
+        return;
+    }
+#endif
     for (uint32_t *end = z + h / 2; z < end; z++) {
         uint32_t r0 = scaled(z[0], factor), r1 = scaled(z[h / 2], factor);
         uint32_t r2 = scaled(z[h], factor), r3 = scaled(z[h + h / 2], factor);
@@ -77,7 +90,11 @@ static void whole_family(const npgru_log_mel_params *p, uint32_t *z, int32_t h)
         rows[2 * (2 * h + i) + 1] = (int16_t)((UNIT - m) >> 16);
         rows[2 * (3 * h + i) + 1] = (int16_t)((UNIT + m) >> 16);
     }
-    for (int32_t n = h / 2; n >= 1; n /= 2)
+    int32_t n = h / 2;
+#if CM_HAS_HELIUM
+    for (; n >= 4; n /= 2) vector_exact_stage(z, n, w, h / n, 2 * h / n);
+#endif
+    for (; n >= 1; n /= 2)
         for (int32_t j = h / n; j < 2 * h / n; j++)
             for (int32_t i = 0; i < n; i++)
                 npgru_log_mel_butterfly(rows + 4 * n * j + 2 * i, rows + 4 * n * j + 2 * (n + i), w + 2 * j);
@@ -88,6 +105,9 @@ static void whole_family(const npgru_log_mel_params *p, uint32_t *z, int32_t h)
 /* Its first stage, with the split. */
 ROW_LOOP static int one_stage_of_reals(const uint32_t *x, int32_t h, twiddle w, uint32_t *rows)
 {
+#if CM_HAS_HELIUM
+    if (h % 16 == 0) return vector_stage_of_reals(x, h, w, rows);
+#endif
     for (const uint32_t *end = x + h / 4; x < end; x++)
         for (int32_t half = 0; half < 2; half++, rows++) {
             const uint32_t a0 = x[0], a1 = x[h / 4], m0 = x[h / 2], m1 = x[h / 2 + h / 4];
@@ -114,6 +134,10 @@ static int more_stages(uint32_t *z, int32_t h, const int16_t *w)
 /* Two stages of blocks j .. end - 1 of 4 n rows. */
 ROW_LOOP static int two_stages(uint32_t *z, int32_t n, const int16_t *w, int32_t j, int32_t end)
 {
+#if CM_HAS_HELIUM
+    if (n % 4 == 0) return vector_two_stages(z, n, w, j, end);
+    if (n == 2 && (end - j) % 2 == 0) return vector_two_stages_of_2(z, w, j, end);
+#endif
     for (z += 4 * n * j; j < end; j++, z += 3 * n) {
         const twiddle first = twiddle_at(w + 2 * j), even = twiddle_at(w + 4 * j), odd = twiddle_at(w + 4 * j + 2);
         uint32_t *upper = z + 2 * n;
@@ -146,6 +170,9 @@ CM_INLINE int energies(row a, row m, twiddle w, uint32_t *even, uint32_t *odd)
 /* The last stage alone. */
 ROW_LOOP static int energies_of_2(uint32_t *z, int32_t h, const int16_t *w)
 {
+#if CM_HAS_HELIUM
+    if (h % 8 == 0) return vector_energies_of_2(z, h, w);
+#endif
     uint32_t *mirror = z + 4 * h;
     z += 2 * h, w += 2 * h;
     for (const uint32_t *end = z + h; z < end; z += 2, mirror -= 2, w += 2)
@@ -156,6 +183,9 @@ ROW_LOOP static int energies_of_2(uint32_t *z, int32_t h, const int16_t *w)
 /* The last two stages. */
 ROW_LOOP static int energies_of_4(uint32_t *z, int32_t h, const int16_t *w)
 {
+#if CM_HAS_HELIUM
+    if (h % 8 == 0) return vector_stage_of_4(z, h, w) || vector_energies_of_2(z, h, w);
+#endif
     const int16_t *first = w + h;
     uint32_t *mirror = z + 4 * h;
     z += 2 * h, w += 2 * h;
@@ -230,6 +260,16 @@ CM_INLINE void add_bins(const uint32_t *z, bins *at, int32_t n, uint64_t *rising
     }
 }
 CM_INLINE uint32_t first_bin(int32_t k, int32_t N) { return cm_rbit((uint32_t)k) >> (cm_clz((uint32_t)N) + 1); }
+
+#elif CM_HAS_HELIUM
+
+/* at->k: the bin. */
+CM_INLINE void add_bins(const uint32_t *z, bins *at, int32_t n, uint64_t *rising, uint64_t *falling, int32_t N)
+{
+    vector_mel_sums(z, (int32_t)at->k, n, 31 - cm_clz((uint32_t)N), at->u, at->w, rising, falling);
+    at->k += (uint32_t)n, at->u += n, at->w += n;
+}
+CM_INLINE uint32_t first_bin(int32_t k, int32_t N) { return (uint32_t)(N > 0 ? k : 0); }
 
 #else
 

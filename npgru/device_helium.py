@@ -70,7 +70,7 @@ def gru_streams(network: Network) -> tuple | None:
 
 
 def is_narrow(layer: Convolution, found, N: int) -> bool:
-    """Whether (256 a + d) Q / 2^(32 + N) of (1) in device_fast.py, before it is saturated, has 16 bits for every attainable a."""
+    """Whether (256 a + d) Q / 2^(32 + N) of (1) in device_fast.py has 16 bits before it is saturated, for every attainable a."""
     ends = 256 * (np.stack(attainable(layer)) - layer.stage.bias) + found[:, 1]
     outputs = (ends * found[:, 0]) >> (32 + N)
     return bool(outputs.min() >= -2**15 and outputs.max() < 2**15)
@@ -78,9 +78,12 @@ def is_narrow(layer: Convolution, found, N: int) -> bool:
 
 def fits(network: Network, solved: dict, shifts: dict) -> tuple[bool, bool]:
     """Whether the convolution, and all blocks, are of this form."""
-    known = {kind: [solved[layer.name] is not None and len(unsolved(solved[layer.name])) == 0 and layer.columns % 4 == 0
-                    and is_narrow(layer, solved[layer.name], shifts[kind])
-                    for layer in layers] for kind, layers in network.by_kind.items()}
+    def fit(kind, layer):
+        found = solved[layer.name]
+        of_this_form = found is not None and len(unsolved(found)) == 0 and layer.columns % 4 == 0
+        return of_this_form and is_narrow(layer, found, shifts[kind])
+
+    known = {kind: [fit(kind, layer) for layer in layers] for kind, layers in network.by_kind.items()}
     conv = all(known.pop("CONV")) and network.conv.sizes["window_columns"] >= VECTOR // 2
     return conv, bool(network.blocks) and all(map(all, known.values()))
 
@@ -103,10 +106,12 @@ def helium_arrays(network: Network) -> tuple[dict, dict]:
 
 def helium_macros(network: Network) -> dict[str, int]:
     """Which layers are of this form, and constants of their kernels: the vectors of a row of weights of a kind's layers, 0 if
-    they differ or are many; the bytes from one column of the convolution's inputs to the next; the columns if they are one group."""
+    they differ or are many; the bytes from one column of the convolution's inputs to the next; all columns, 0 if they are more
+    than a group."""
     conv, blocks = fits(network, *proved(network))
     step = network.conv.sizes["stride_columns"] * network.conv.sizes["kernel_rows"]
-    macros = {"HELIUM_CONV": int(conv), "HELIUM_BLOCKS": int(blocks), "HELIUM_GRU": int(blocks and gru_numbers(network) is not None),
+    gru = blocks and gru_numbers(network) is not None
+    macros = {"HELIUM_CONV": int(conv), "HELIUM_BLOCKS": int(blocks), "HELIUM_GRU": int(gru),
               "GROUP": COLUMNS if blocks else GROUP, "CONV_STEP": step,
               "VECTORS_GRU": up_to_multiple(network.gru.arrays["w"].shape[1], VECTOR) // VECTOR,
               "COLUMNS": network.conv.columns if network.conv.columns <= COLUMNS else 0}
@@ -122,4 +127,5 @@ def helium_work_words(network: Network) -> list[int]:
     sizes = network.conv.sizes
     window = sizes["kernel_rows"] * up_to_multiple(sizes["window_columns"], 8) + 2 * VECTOR
     columns = min(COLUMNS, network.conv.ring_columns)
-    return [window // 4 + 1, *(2 * columns * up_to_multiple(depthwise.channels, VECTOR) // 4 for depthwise, _ in network.blocks)]
+    pairs = [2 * columns * up_to_multiple(depthwise.channels, VECTOR) // 4 for depthwise, _ in network.blocks]
+    return [window // 4 + 1, *pairs]

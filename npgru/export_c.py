@@ -18,7 +18,7 @@ from .emulator import CSRC
 from .int8 import IntegerModel
 
 OPERATORS = ("npgru_int8.h", "cortex_m.h", "checks.h", "dense_s8.c", "elementwise_s8.c", "activations_s8.c", "gru_s8.c",
-             "log_mel.h", "log_mel.c", "log_mel_rows.h", "log_mel_pairs.c", "log_mel_m0.c")
+             "log_mel.h", "log_mel.c", "log_mel_rows.h", "log_mel_helium.h", "log_mel_pairs.c", "log_mel_m0.c")
 PROJECT = ("CMakeLists.txt", "Makefile", "zephyr/module.yml", "zephyr/CMakeLists.txt", "zephyr/Kconfig")
 TEMPLATES = ("library.json", "library.properties", "idf_component.yml")
 CORES = ("m0plus", "m3", "m4", "m7", "m33", "m55")

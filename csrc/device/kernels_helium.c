@@ -25,7 +25,10 @@ ALWAYS uint16x8_t saturated(int16x8_t v)                                /* the l
 ALWAYS int32x4_t scaled(int32x4_t a, int32_t d, int32_t Q) { return vqdmulhq_n_s32(vaddq_n_s32(vshlq_n_s32(a, 8), d), Q); }
 
 /* The same, where there is a register for 256. */
-ALWAYS int32x4_t scaled_by(int32x4_t of_256, int32x4_t a, int32_t d, int32_t Q) { return vqdmulhq_n_s32(vmlasq_n_s32(a, of_256, d), Q); }
+ALWAYS int32x4_t scaled_by(int32x4_t of_256, int32x4_t a, int32_t d, int32_t Q)
+{
+    return vqdmulhq_n_s32(vmlasq_n_s32(a, of_256, d), Q);
+}
 
 /* Where the outputs of four_products go, a's and b's by turns: b's channel is `next` bytes behind a's. */
 ALWAYS void offsets(uint16_t *at, int32_t x1, int32_t x2, int32_t x3, int32_t next)
@@ -113,7 +116,8 @@ CM_HELIUM void npgru_depthwise_fast(const npgru_depthwise *p, const uint32_t *ri
     ring += first - 1;
     for (int8_t *pair = (int8_t *)pairs; s < end; ring += next, pair++, s += 7) {
         const uint32x4_t w0 = vldrwq_u32(s + 1), w1 = vldrwq_u32(s);
-        const npgru_taps w = { turned(w0, turn), turned(vshlq_n_u32(w0, 8), turn), turned(w1, turn), turned(vshlq_n_u32(w1, 8), turn) };
+        const npgru_taps w = { turned(w0, turn), turned(vshlq_n_u32(w0, 8), turn), turned(w1, turn),
+                               turned(vshlq_n_u32(w1, 8), turn) };
         const int32_t d = (int32_t)s[5], Q = (int32_t)s[6];
         const uint32_t *x = ring;
         uint8_t *y = (uint8_t *)pair;
@@ -128,8 +132,8 @@ CM_HELIUM void npgru_depthwise_fast(const npgru_depthwise *p, const uint32_t *ri
 }
 
 #if NPGRU_BLOCKS > 1
-CM_HELIUM void npgru_pointwise_fast(const npgru_pointwise *p, const npgru_half *pairs, int32_t rows, int32_t turn, int32_t first,
-                                    int32_t n, uint8_t *ring)
+CM_HELIUM void npgru_pointwise_fast(const npgru_pointwise *p, const npgru_half *pairs, int32_t rows, int32_t turn,
+                                    int32_t first, int32_t n, uint8_t *ring)
 {
     const int32_t next = 4 * p->ring_columns, V = VECTORS(NPGRU_VECTORS_POINTWISE, p->in_channels);
     uint16_t offsets_of[8];

@@ -100,7 +100,11 @@ static void window_done(npgru *c)
 static void copy(int16_t *to, const int16_t *from, int32_t n)
 {
     for (; n >= 8; n -= 8, to += 8, from += 8) {
+#if CM_HAS_HELIUM
+        vstrhq_s16(to, vldrhq_s16(from));
+#else
         for (int32_t k = 0; k < 8; k += 2) cm_copy_pair(to + k, from + k);
+#endif
         NPGRU_BARRIER();
     }
     for (; n > 0; n--) {
