@@ -79,29 +79,6 @@ CM_HOT static void real_stages(uint32_t *z, int32_t h, uint32_t factor)
 
 /* ---- A family: 2 h reals in z[h .. 2h) -> energies of h bins, bin k in z[row], its row of the FFT, in [2h, 4h) ---- */
 
-/* The exact form. */
-static void whole_family(const npgru_log_mel_params *p, uint32_t *z, int32_t h)
-{
-    const int16_t *reals = (const int16_t *)(const void *)(z + h), *w = p->twiddles;
-    int16_t *rows = (int16_t *)(void *)z;
-    for (int32_t i = 0; i < h; i++) {                     /* p = -32767 i m */
-        const int32_t a = UNIT * reals[i] + UNIT, m = UNIT * reals[i + h];
-        rows[2 * (2 * h + i)] = rows[2 * (3 * h + i)] = (int16_t)(a >> 16);
-        rows[2 * (2 * h + i) + 1] = (int16_t)((UNIT - m) >> 16);
-        rows[2 * (3 * h + i) + 1] = (int16_t)((UNIT + m) >> 16);
-    }
-    int32_t n = h / 2;
-#if CM_HAS_HELIUM
-    for (; n >= 4; n /= 2) vector_exact_stage(z, n, w, h / n, 2 * h / n);
-#endif
-    for (; n >= 1; n /= 2)
-        for (int32_t j = h / n; j < 2 * h / n; j++)
-            for (int32_t i = 0; i < n; i++)
-                npgru_log_mel_butterfly(rows + 4 * n * j + 2 * i, rows + 4 * n * j + 2 * (n + i), w + 2 * j);
-    for (int32_t j = 2 * h; j < 4 * h; j += 2)
-        z[j] = npgru_log_mel_energy(rows + 2 * j, rows + 2 * (6 * h - 1 - j), w + 2 * j);
-}
-
 /* Its first stage, with the split. */
 ROW_LOOP static int one_stage_of_reals(const uint32_t *x, int32_t h, twiddle w, uint32_t *rows)
 {
@@ -113,13 +90,23 @@ ROW_LOOP static int one_stage_of_reals(const uint32_t *x, int32_t h, twiddle w, 
             const uint32_t a0 = x[0], a1 = x[h / 4], m0 = x[h / 2], m1 = x[h / 2 + h / 4];
             row r0 = half == 0 ? split_low(a0, m0) : split_high(a0, m0);
             row r1 = half == 0 ? split_low(a1, m1) : split_high(a1, m1);
-            if (butterfly(&r0, &r1, w)) return 1;
+            if (butterfly(&r0, &r1, w, 0)) return 1;
             put(rows, r0), put(rows + h / 2, r1);
         }
     return 0;
 }
 
 #if CM_THUMB1
+
+/* All stages behind the split, every row for itself. */
+static void exact_stages(uint32_t *z, int32_t h, const int16_t *w)
+{
+    int16_t *rows = (int16_t *)(void *)z;
+    for (int32_t n = h / 2; n >= 1; n /= 2)
+        for (int32_t j = h / n; j < 2 * h / n; j++)
+            for (int32_t i = 0; i < n; i++)
+                npgru_log_mel_butterfly(rows + 4 * n * j + 2 * i, rows + 4 * n * j + 2 * (n + i), w + 2 * j);
+}
 
 /* All its stages but the first -> energies. */
 static int more_stages(uint32_t *z, int32_t h, const int16_t *w)
@@ -131,13 +118,9 @@ static int more_stages(uint32_t *z, int32_t h, const int16_t *w)
 
 #else
 
-/* Two stages of blocks j .. end - 1 of 4 n rows. */
-ROW_LOOP static int two_stages(uint32_t *z, int32_t n, const int16_t *w, int32_t j, int32_t end)
+/* Two stages of blocks j .. end - 1 of 4 n rows. exact is a constant where this is called. */
+CM_INLINE int two_stages(uint32_t *z, int32_t n, const int16_t *w, int32_t j, int32_t end, int exact)
 {
-#if CM_HAS_HELIUM
-    if (n % 4 == 0) return vector_two_stages(z, n, w, j, end);
-    if (n == 2 && (end - j) % 2 == 0) return vector_two_stages_of_2(z, w, j, end);
-#endif
     for (z += 4 * n * j; j < end; j++, z += 3 * n) {
         const twiddle first = twiddle_at(w + 2 * j), even = twiddle_at(w + 4 * j), odd = twiddle_at(w + 4 * j + 2);
         uint32_t *upper = z + 2 * n;
@@ -145,22 +128,56 @@ ROW_LOOP static int two_stages(uint32_t *z, int32_t n, const int16_t *w, int32_t
             CM_OPAQUE(z);                                 /* two pointers, not four */
             CM_OPAQUE(upper);
             row r0 = get(z), r2 = get(upper);
-            if (butterfly(&r0, &r2, first)) return 1;
+            if (butterfly(&r0, &r2, first, exact)) return 1;
             row r1 = get(z + n), r3 = get(upper + n);
-            if (butterfly(&r1, &r3, first)) return 1;
-            if (butterfly(&r0, &r1, even)) return 1;
+            if (butterfly(&r1, &r3, first, exact)) return 1;
+            if (butterfly(&r0, &r1, even, exact)) return 1;
             put(z, r0), put(z + n, r1);
-            if (butterfly(&r2, &r3, odd)) return 1;
+            if (butterfly(&r2, &r3, odd, exact)) return 1;
             put(upper, r2), put(upper + n, r3);
         }
     }
     return 0;
 }
 
+ROW_LOOP static int two_stages_unless_tied(uint32_t *z, int32_t n, const int16_t *w, int32_t j, int32_t end)
+{
+#if CM_HAS_HELIUM
+    if (n % 4 == 0) return vector_two_stages(z, n, w, j, end);
+    if (n == 2 && (end - j) % 2 == 0) return vector_two_stages_of_2(z, w, j, end);
+#endif
+    return two_stages(z, n, w, j, end, 0);
+}
+
+ROW_LOOP static void two_exact_stages(uint32_t *z, int32_t n, const int16_t *w, int32_t j, int32_t end)
+{
+    (void)two_stages(z, n, w, j, end, 1);
+}
+
+ROW_LOOP static void exact_stage_of_2(uint32_t *z, int32_t h, const int16_t *w)
+{
+    for (int32_t j = h; j < 2 * h; j++) {
+        row a = get(z + 2 * j), m = get(z + 2 * j + 1);
+        (void)butterfly(&a, &m, twiddle_at(w + 2 * j), 1);
+        put(z + 2 * j, a), put(z + 2 * j + 1, m);
+    }
+}
+
+/* All stages behind the split, every row for itself. */
+static void exact_stages(uint32_t *z, int32_t h, const int16_t *w)
+{
+    int32_t n = h;                                        /* rows of a block */
+#if CM_HAS_HELIUM
+    for (; n >= 8; n /= 2) vector_exact_stage(z, n / 2, w, 2 * h / n, 4 * h / n);
+#endif
+    for (; n >= 4; n /= 4) two_exact_stages(z, n / 4, w, 2 * h / n, 4 * h / n);
+    if (n == 2) exact_stage_of_2(z, h, w);
+}
+
 /* The last stage of the block of rows 2 j and 2 j + 1 -> the energies of their bins; an odd row is its mirror's. */
 CM_INLINE int energies(row a, row m, twiddle w, uint32_t *even, uint32_t *odd)
 {
-    const sums s = sums_of(a, m, w);
+    const sums s = sums_of(a, m, w, HALF);
     if (ties(s.im_plus, s.im_minus)) return 1;
     *even = energy(s.re_plus, s.im_plus);
     *odd = energy(s.re_minus, s.im_minus + 0x10000u);     /* floor(-x / 2) = -floor((x + 1) / 2) */
@@ -191,9 +208,9 @@ ROW_LOOP static int energies_of_4(uint32_t *z, int32_t h, const int16_t *w)
     z += 2 * h, w += 2 * h;
     for (const uint32_t *end = z + h; z < end; z += 4, mirror -= 4, first += 2, w += 4) {
         row r0 = get(z), r2 = get(z + 2);
-        if (butterfly(&r0, &r2, twiddle_at(first))) return 1;
+        if (butterfly(&r0, &r2, twiddle_at(first), 0)) return 1;
         row r1 = get(z + 1), r3 = get(z + 3);
-        if (butterfly(&r1, &r3, twiddle_at(first))) return 1;
+        if (butterfly(&r1, &r3, twiddle_at(first), 0)) return 1;
         if (energies(r0, r1, twiddle_at(w), z, mirror - 2)) return 1;
         if (energies(r2, r3, twiddle_at(w + 2), z + 2, mirror - 4)) return 1;
     }
@@ -205,11 +222,39 @@ static int more_stages(uint32_t *z, int32_t h, const int16_t *w)
 {
     int32_t n = h / 2;                                    /* rows of a block */
     for (; n > 4; n /= 4)
-        if (two_stages(z, n / 4, w, 2 * h / n, 3 * h / n)) return 1;
+        if (two_stages_unless_tied(z, n / 4, w, 2 * h / n, 3 * h / n)) return 1;
     return n == 4 ? energies_of_4(z, h, w) : energies_of_2(z, h, w);
 }
 
 #endif
+
+/* The split of two reals -> a row and its mirror, h rows above: a - i m, p = -32767 i m, and a + i m. */
+CM_INLINE void split(uint32_t *rows, int32_t h, int32_t a, int32_t m)
+{
+    const int32_t re = (UNIT * a + UNIT) >> 16;
+    rows[0] = cm_pair(re, (UNIT - UNIT * m) >> 16), rows[h] = cm_pair(re, (UNIT + UNIT * m) >> 16);
+}
+
+CM_INLINE uint32_t exact_energy(uint32_t upright, uint32_t mirror, const int16_t *w)
+{
+    const int16_t Z_k[2] = { (int16_t)cm_low(upright), (int16_t)cm_high(upright) };
+    const int16_t Z_m[2] = { (int16_t)cm_low(mirror), (int16_t)cm_high(mirror) };
+    return npgru_log_mel_energy(Z_k, Z_m, w);
+}
+
+/* The exact form. */
+CM_HOT static void whole_family(const npgru_log_mel_params *p, uint32_t *z, int32_t h)
+{
+    const int16_t *w = p->twiddles;
+    if (h == 1) split(z + 2, 1, cm_low(z[1]), cm_high(z[1]));
+    for (int32_t i = 0; i + 1 < h; i += 2) {
+        const uint32_t a = z[h + i / 2], m = z[h + h / 2 + i / 2];
+        split(z + 2 * h + i, h, cm_low(a), cm_low(m));
+        split(z + 2 * h + i + 1, h, cm_high(a), cm_high(m));
+    }
+    exact_stages(z, h, w);
+    for (int32_t j = 2 * h; j < 4 * h; j += 2) z[j] = exact_energy(z[j], z[6 * h - 1 - j], w + 2 * j);
+}
 
 /* The first half of its rows alone; h >= 4. -> did a sum tie? */
 static int half_family(const npgru_log_mel_params *p, uint32_t *z, int32_t h)

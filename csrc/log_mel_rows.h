@@ -14,7 +14,7 @@
 #endif
 
 #define UNIT 32767
-#define HALF 32768u             /* what an imaginary part is rounded with */
+#define HALF 32768u             /* what an imaginary part is rounded with where ties are looked for; else UNIT */
 
 /* 32767 x + 32767 of a half: what a butterfly adds its product to, before it takes the high half. */
 CM_INLINE uint32_t low_part(uint32_t x) { return (uint32_t)cm_smlabb(x, UNIT, UNIT); }
@@ -46,9 +46,9 @@ CM_INLINE void put(uint32_t *z, row r) { *z = r; }
 CM_INLINE twiddle twiddle_at(const int16_t *w) { return cm_load_pair(w); }
 CM_INLINE row high_halves(uint32_t re_sum, uint32_t im_sum) { return cm_high_pair(re_sum, im_sum); }
 
-CM_INLINE sums sums_of(row a, row m, twiddle w)
+CM_INLINE sums sums_of(row a, row m, twiddle w, uint32_t rounding)
 {
-    const uint32_t re = low_part(a), im = (uint32_t)cm_smlatb(a, UNIT, (int32_t)HALF);
+    const uint32_t re = low_part(a), im = (uint32_t)cm_smlatb(a, UNIT, (int32_t)rounding);
     const uint32_t re_plus = (uint32_t)cm_smlad(m, w, (int32_t)re), im_plus = (uint32_t)cm_smlsdx(w, m, (int32_t)im);
     return (sums){ re_plus, im_plus, 2 * re - re_plus, 2 * im - im_plus };
 }
@@ -62,9 +62,9 @@ CM_INLINE void put(uint32_t *z, row r) { *z = cm_pair(r.re, r.im); }
 CM_INLINE twiddle twiddle_at(const int16_t *w) { return (twiddle){ w[0], w[1] }; }
 CM_INLINE row high_halves(uint32_t re_sum, uint32_t im_sum) { return (row){ (int32_t)re_sum >> 16, (int32_t)im_sum >> 16 }; }
 
-CM_INLINE sums sums_of(row a, row m, twiddle w)
+CM_INLINE sums sums_of(row a, row m, twiddle w, uint32_t rounding)
 {
-    const uint32_t re = ((uint32_t)a.re << 15) - (uint32_t)a.re + UNIT, im = ((uint32_t)a.im << 15) - (uint32_t)a.im + HALF;
+    const uint32_t re = ((uint32_t)a.re << 15) - (uint32_t)a.re + UNIT, im = ((uint32_t)a.im << 15) - (uint32_t)a.im + rounding;
     const uint32_t p_re = (uint32_t)(w.c * m.re) + (uint32_t)(w.s * m.im);
     const uint32_t p_im = (uint32_t)(w.c * m.im) - (uint32_t)(w.s * m.re);
     return (sums){ re + p_re, im + p_im, re - p_re, im - p_im };
@@ -72,11 +72,11 @@ CM_INLINE sums sums_of(row a, row m, twiddle w)
 
 #endif
 
-/* a' = (a + p) / 2, m' = (a - p) / 2 -> does an imaginary part tie? Then nothing is changed. */
-CM_INLINE int butterfly(row *a, row *m, twiddle w)
+/* a' = (a + p) / 2, m' = (a - p) / 2 -> does an imaginary part tie? Then nothing is changed; exact: it does not matter. */
+CM_INLINE int butterfly(row *a, row *m, twiddle w, int exact)
 {
-    const sums s = sums_of(*a, *m, w);
-    if (ties(s.im_plus, s.im_minus)) return 1;
+    const sums s = sums_of(*a, *m, w, exact ? UNIT : HALF);
+    if (!exact && ties(s.im_plus, s.im_minus)) return 1;
     *a = high_halves(s.re_plus, s.im_plus);
     *m = high_halves(s.re_minus, s.im_minus);
     return 0;
