@@ -18,7 +18,7 @@ from npgru import archive, cli, detect, detections, detector
 from npgru.archive import ArchiveError
 from npgru.checkpoint import write_atomically
 from runs import contents, npgru
-from soundcheck import write
+from soundcheck import noise, write
 
 
 def here(*args):
