@@ -1,4 +1,5 @@
-/* Windows in, one after another, each as long as its front end says, of which every fifth ends early; features out. tables.h: front ends, `goods`. */
+/* Windows in, one after another, each as long as its front end says, of which every fifth ends early; features out.
+   tables.h: front ends, `goods`. */
 #include "board.h"
 #include "npgru_int8.h"
 #include "tables.h"
