@@ -39,6 +39,13 @@
 #define CM_HOT
 #endif
 
+/* The same for loops of Helium vectors. */
+#if defined(__clang__)
+#define CM_HELIUM __attribute__((noinline))
+#else
+#define CM_HELIUM __attribute__((noinline, optimize("O2", "no-schedule-insns")))
+#endif
+
 /* All in assembly, which finds its arguments in r0..r3: C around it could be no part of it for every compiler. */
 #define CM_NAKED __attribute__((naked, noinline))
 

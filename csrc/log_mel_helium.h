@@ -7,12 +7,6 @@
 
 #include "log_mel_rows.h"
 
-#if defined(__clang__)
-#define CM_VECTORS static __attribute__((noinline))
-#else
-#define CM_VECTORS static __attribute__((noinline, optimize("O2", "no-schedule-insns")))
-#endif
-
 /* The low halves of 4 words times those of others; the high halves. */
 #define AS_HALVES(x) vreinterpretq_s16_u32(x)
 CM_INLINE int32x4_t low_times(uint32x4_t x, uint32x4_t y) { return vmullbq_int_s16(AS_HALVES(x), AS_HALVES(y)); }
@@ -27,7 +21,7 @@ CM_INLINE uint32x4_t high_halves_of(int32x4_t low, int32x4_t high)
 }
 
 /* window of whole vectors of n samples; their magnitudes are or-ed into used -> how many samples. */
-CM_VECTORS int32_t vector_window(const int16_t *x, const int16_t *h, int32_t n, int32_t bits, uint32_t *z, uint32_t *used)
+CM_HELIUM static int32_t vector_window(const int16_t *x, const int16_t *h, int32_t n, int32_t bits, uint32_t *z, uint32_t *used)
 {
     const uint32_t *end = z + n / 8 * 4;
     uint16x8_t all = vdupq_n_u16(0);
@@ -59,7 +53,7 @@ CM_INLINE uint32x4_t vector_scaled(const uint32_t *z, uint32_t factor)
 }
 
 /* real_stages, h a multiple of 8. */
-CM_VECTORS void vector_real_stages(uint32_t *z, int32_t h, uint32_t factor)
+CM_HELIUM static void vector_real_stages(uint32_t *z, int32_t h, uint32_t factor)
 {
     for (uint32_t *end = z + h / 2; z < end; z += 4) {
         uint32x4_t r0 = vector_scaled(z, factor), r1 = vector_scaled(z + h / 2, factor);
@@ -131,7 +125,7 @@ CM_INLINE int has_tie(uint32x4_t no_tie) { return vminvq_u32(0xFFFFFFFFu, no_tie
     } while (0)
 
 /* one_stage_of_reals, h a multiple of 16. */
-CM_VECTORS int vector_stage_of_reals(const uint32_t *x, int32_t h, uint32_t w, uint32_t *rows)
+CM_HELIUM static int vector_stage_of_reals(const uint32_t *x, int32_t h, uint32_t w, uint32_t *rows)
 {
     const uint32x4_t by_turns = { 0, 2, 4, 6 };
     const twiddles all = { w, halves_swapped(w) };
@@ -144,7 +138,7 @@ CM_VECTORS int vector_stage_of_reals(const uint32_t *x, int32_t h, uint32_t w, u
 }
 
 /* two_stages, n a multiple of 4. */
-CM_VECTORS int vector_two_stages(uint32_t *z, int32_t n, const int16_t *w, int32_t j, int32_t end)
+CM_HELIUM static int vector_two_stages(uint32_t *z, int32_t n, const int16_t *w, int32_t j, int32_t end)
 {
     uint32x4_t no_tie = vdupq_n_u32(0xFFFFFFFFu);
     for (z += 4 * n * j; j < end; j++, z += 3 * n) {
@@ -167,7 +161,7 @@ CM_VECTORS int vector_two_stages(uint32_t *z, int32_t n, const int16_t *w, int32
 }
 
 /* The exact form's stage of blocks j .. end - 1 of 2 n rows, n a multiple of 4. */
-CM_VECTORS void vector_exact_stage(uint32_t *z, int32_t n, const int16_t *w, int32_t j, int32_t end)
+CM_HELIUM static void vector_exact_stage(uint32_t *z, int32_t n, const int16_t *w, int32_t j, int32_t end)
 {
     uint32x4_t any = vdupq_n_u32(0);
     for (z += 2 * n * j; j < end; j++, z += n) {
@@ -189,7 +183,7 @@ CM_INLINE uint32x4_t two_twiddles(const int16_t *first, const int16_t *second)
 }
 
 /* two_stages, n = 2: two blocks at a time. */
-CM_VECTORS int vector_two_stages_of_2(uint32_t *z, const int16_t *w, int32_t j, int32_t end)
+CM_HELIUM static int vector_two_stages_of_2(uint32_t *z, const int16_t *w, int32_t j, int32_t end)
 {
     const uint32x4_t at = { 0, 1, 8, 9 };
     uint32x4_t no_tie = vdupq_n_u32(0xFFFFFFFFu);
@@ -212,7 +206,7 @@ CM_VECTORS int vector_two_stages_of_2(uint32_t *z, const int16_t *w, int32_t j, 
 }
 
 /* The first stage of energies_of_4 alone, h a multiple of 8: of two blocks the rows 0 and 1 with 2 and 3. */
-CM_VECTORS int vector_stage_of_4(uint32_t *z, int32_t h, const int16_t *w)
+CM_HELIUM static int vector_stage_of_4(uint32_t *z, int32_t h, const int16_t *w)
 {
     const uint32x4_t at = { 0, 1, 4, 5 };
     uint32x4_t no_tie = vdupq_n_u32(0xFFFFFFFFu);
@@ -234,7 +228,7 @@ CM_INLINE uint32x4_t vector_energy(int32x4_t re_sum, int32x4_t im_sum)
 }
 
 /* energies_of_2, h a multiple of 8. */
-CM_VECTORS int vector_energies_of_2(uint32_t *z, int32_t h, const int16_t *w)
+CM_HELIUM static int vector_energies_of_2(uint32_t *z, int32_t h, const int16_t *w)
 {
     const uint32x4_t at = { 0, 2, 4, 6 }, down = { 6, 4, 2, 0 };
     uint32x4_t no_tie = vdupq_n_u32(0xFFFFFFFFu);

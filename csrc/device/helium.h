@@ -4,11 +4,8 @@
 
 #include <arm_mve.h>
 
-#if defined(__clang__)
-#define CM_HELIUM __attribute__((noinline))
-#else
-#define CM_HELIUM __attribute__((noinline, optimize("O2", "no-schedule-insns")))
-#endif
+#include "cortex_m.h"
+
 #define ALWAYS static inline __attribute__((always_inline))
 
 static inline int32_t up_to_16(int32_t n) { return (n + 15) & ~15; }
