@@ -1,12 +1,13 @@
 """The layers of device_layout.py -> the streams of csrc/device/kernels_helium.c, for the vectors of a Cortex-M55.
 
 Weights are bytes, 16 to a vector, zeros behind. The kernels sum codes, u − 128: 128 times the sum of the weights is in the
-bias. The output stage is (1) of device_fast.py, proved there. Layers whose sizes do not fit keep the DSP form: the
-convolution, all blocks together, and the GRU's product with its input, which reads what the last block leaves.
+bias. The output stage is (1) of device_fast.py, proved there; a channel without a proof is exact as there. Layers whose sizes
+do not fit keep the DSP form: the convolution, all blocks together, and the GRU's product with its input, which reads what the
+last block leaves.
 """
 import numpy as np
 
-from .device_fast import attainable, dsp_stream, gru_arrays, gru_numbers, padded, proved, unsolved, words
+from .device_fast import attainable, dsp_stream, gru_arrays, gru_numbers, padded, proved, solved_weights, words
 from .device_layout import GROUP, Convolution, Network, up_to_multiple
 
 VECTOR = 16                         # bytes
@@ -28,26 +29,27 @@ def pairs_of_rows(w, numbers, N: int, times: int = 1) -> np.ndarray:
         as_words(w[n:n + 2]), words(np.tile(numbers[n:n + 2].T, times).ravel()))])
 
 
-def taps(layer: Convolution) -> np.ndarray:
+def taps(layer: Convolution, found) -> np.ndarray:
     """Weights (N, D) in the order of the inputs: those of the convolution column by column."""
-    return (layer.w.transpose(0, 2, 1) if layer.kind == "conv2d" else layer.w).reshape(layer.channels, -1)
+    w = solved_weights(layer, found)
+    return (w.transpose(0, 2, 1) if layer.kind == "conv2d" else w).reshape(layer.channels, -1)
 
 
 def offsets_for_codes(layer: Convolution, found) -> np.ndarray:
     """256 b + d of (1) for inputs u − 128, (N,)."""
-    return found[:, 1] + 256 * 128 * layer.w.reshape(layer.channels, -1).astype(np.int64).sum(axis=1)
+    return found[:, 1] + 256 * 128 * solved_weights(layer, found).reshape(layer.channels, -1).sum(axis=1)
 
 
 def product_stream(layer: Convolution, found, times: int = 1) -> np.ndarray:
     """The convolution, and pointwise layers: (256 b + d, Q) of every channel as its numbers; twice for the last, of whose
     sums a vector has two of a channel."""
     numbers = np.stack([offsets_for_codes(layer, found), found[:, 0]], axis=1)
-    return pairs_of_rows(taps(layer), numbers, up_to_multiple(layer.channels, 2), times)
+    return pairs_of_rows(taps(layer, found), numbers, up_to_multiple(layer.channels, 2), times)
 
 
 def depthwise_stream(layer: Convolution, found) -> np.ndarray:
     """For every channel: a word of 0; a word a column, rows 0, 1, 2 and 0 in its bytes; 0; 256 b + d; Q."""
-    columns = as_words(padded(layer.w.transpose(0, 2, 1), layer.channels, 5, 4)[:, [4, 0, 1, 2, 4]]).reshape(-1, 5)
+    columns = as_words(padded(solved_weights(layer, found).transpose(0, 2, 1), layer.channels, 5, 4)[:, [4, 0, 1, 2, 4]]).reshape(-1, 5)
     return np.concatenate([columns, words(offsets_for_codes(layer, found))[:, None], words(found[:, :1])], axis=1).ravel()
 
 
@@ -80,8 +82,7 @@ def fits(network: Network, solved: dict, shifts: dict) -> tuple[bool, bool]:
     """Whether the convolution, and all blocks, are of this form."""
     def fit(kind, layer):
         found = solved[layer.name]
-        of_this_form = found is not None and len(unsolved(found)) == 0 and layer.columns % 4 == 0
-        return of_this_form and is_narrow(layer, found, shifts[kind])
+        return found is not None and layer.columns % 4 == 0 and is_narrow(layer, found, shifts[kind])
 
     known = {kind: [fit(kind, layer) for layer in layers] for kind, layers in network.by_kind.items()}
     conv = all(known.pop("CONV")) and network.conv.sizes["window_columns"] >= VECTOR // 2

@@ -32,7 +32,10 @@ void npgru_conv_plain(const npgru_conv *p, const npgru_half *window, uint32_t *w
 }
 #endif
 
-#if PLAIN_BLOCKS
+/* Pairs and pooled are as in layers.h; of the vectors' form, as in kernels_helium.c. */
+#if NPGRU_HELIUM_BLOCKS && (PLAIN_BLOCKS || NPGRU_PLAIN_GRU)
+#define UP_TO_16(n) (((n) + 15) & ~15)
+#elif PLAIN_BLOCKS
 /* Halfword of channel c, row, column (of the group) in a buffer of pairs. */
 static inline int32_t place(int32_t c, int32_t row, int32_t column)
 {
@@ -41,6 +44,16 @@ static inline int32_t place(int32_t c, int32_t row, int32_t column)
 #endif
 
 #if NPGRU_PLAIN_DEPTHWISE && NPGRU_BLOCKS > 0
+static void put_pair(npgru_half *pairs, int32_t C, int32_t c, int32_t row, int32_t column, int32_t u)
+{
+#if NPGRU_HELIUM_BLOCKS
+    ((int8_t *)pairs)[(2 * column + row) * UP_TO_16(C) + c] = (int8_t)(u - 128);
+#else
+    (void)C;
+    pairs[place(c, row, column)] = (npgru_half)u;
+#endif
+}
+
 /* 3 x 3 taps around row (1 or 2 of the ring's 4) and column m. */
 static int32_t depthwise_sum(const npgru_depthwise *p, const uint8_t *ring, const int8_t *w, int32_t turn, int32_t row,
                              int32_t m)
@@ -64,20 +77,30 @@ void npgru_depthwise_plain(const npgru_depthwise *p, const uint32_t *ring, int32
         for (int32_t row = 0; row < 2; row++)
             for (int32_t m = 0; m < n; m++) {
                 const int32_t acc = depthwise_sum(p, words, p->w + 9 * k, turn, row + 1, first + m);
-                pairs[place(c, row, m)] = (npgru_half)output(&p->stage, acc, k);
+                put_pair(pairs, p->channels, c, row, m, output(&p->stage, acc, k));
             }
     }
 }
 #endif
 
 #if (NPGRU_PLAIN_POINTWISE || NPGRU_PLAIN_POOL) && NPGRU_BLOCKS > 0
+static int32_t pointwise_sum(const npgru_half *pairs, const int8_t *w, int32_t C, int32_t row, int32_t column)
+{
+    int32_t acc = 0;
+#if NPGRU_HELIUM_BLOCKS
+    const int8_t *x = (const int8_t *)pairs + (2 * column + row) * UP_TO_16(C);
+    for (int32_t c = 0; c < C; c++) acc += (x[c] + 128) * w[c];
+#else
+    const npgru_half *x = pairs + place(0, row, column);
+    for (const int8_t *end = w + (C & ~1); w < end; w += 2, x += 8) acc += x[0] * w[0] + x[1] * w[1];
+    if (C & 1) acc += x[0] * w[0];
+#endif
+    return acc;
+}
+
 static int32_t pointwise_output(const npgru_pointwise *p, const npgru_half *pairs, int32_t k, int32_t row, int32_t column)
 {
-    const int8_t *w = p->w + k * p->in_channels, *end = w + (p->in_channels & ~1);
-    const npgru_half *x = pairs + place(0, row, column);
-    int32_t acc = 0;
-    for (; w < end; w += 2, x += 8) acc += x[0] * w[0] + x[1] * w[1];
-    if (p->in_channels & 1) acc += x[0] * w[0];
+    const int32_t acc = pointwise_sum(pairs, p->w + k * p->in_channels, p->in_channels, row, column);
     return output(&p->stage, acc, k);
 }
 #endif
@@ -99,9 +122,15 @@ void npgru_pointwise_plain(const npgru_pointwise *p, const npgru_half *pairs, in
 /* The maximum of rounded values, which is the rounded maximum; of u, which is at least 0. */
 static void take_larger(const npgru_pointwise *p, int32_t c, int32_t row, int32_t column, int32_t u, npgru_half *pooled)
 {
-    const int32_t band = column / p->pool, d = band * p->channels + c;
+    const int32_t band = column / p->pool, bands = p->columns / p->pool, d = band * p->channels + c;
+    if (band >= bands) return;
+#if NPGRU_HELIUM_BLOCKS
+    int8_t *largest = (int8_t *)pooled + row * UP_TO_16(bands * p->channels) + d;
+    if (u - 128 > *largest) *largest = (int8_t)(u - 128);
+#else
     npgru_half *largest = pooled + (d >> 1) * 4 + row * 2 + (d & 1);
-    if (band < p->columns / p->pool && u > *largest) *largest = (npgru_half)u;
+    if (u > *largest) *largest = (npgru_half)u;
+#endif
 }
 
 static void clear(npgru_half *pooled)
@@ -141,7 +170,7 @@ void npgru_gru_plain(const npgru_gru *p, const npgru_half *pooled, int32_t row, 
 #if NPGRU_FORM == NPGRU_ROWS && NPGRU_FAST_POOL
         x[d] = (int8_t)((pooled[d] >> 8 * row & 0xFF) - 128);
 #elif NPGRU_HELIUM_BLOCKS
-        x[d] = ((const int8_t *)pooled)[row * ((p->in_features + 15) & ~15) + d];
+        x[d] = ((const int8_t *)pooled)[row * UP_TO_16(p->in_features) + d];
 #else
         x[d] = (int8_t)(pooled[(d >> 1) * 4 + row * 2 + (d & 1)] - 128);
 #endif
