@@ -61,9 +61,8 @@
     "add r12, r12, lr\n\t"
 
 /* All channels of 4 columns: in..in_end of the window x the stream s..s_end. Bytes from y, next bytes from channel to channel. */
-NPGRU_NAKED static void conv_columns(NPGRU_UNUSED const npgru_word *in, NPGRU_UNUSED const uint32_t *s, NPGRU_UNUSED uint8_t *y,
-                                     NPGRU_UNUSED int32_t next, NPGRU_UNUSED const uint32_t *s_end,
-                                     NPGRU_UNUSED const npgru_word *in_end)
+CM_NAKED static void conv_columns(const npgru_word *in, const uint32_t *s, uint8_t *y, int32_t next, const uint32_t *s_end,
+                                  const npgru_word *in_end)
 {
     __asm__(ROW
             "push {r0, r4-r11, lr}\n\t"

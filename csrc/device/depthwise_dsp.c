@@ -108,16 +108,14 @@
     "add sp, sp, #20\n\t"                                                   \
     "pop {r4-r11, pc}\n"
 
-NPGRU_NAKED static void channels_turn_0(NPGRU_UNUSED const npgru_word *x, NPGRU_UNUSED npgru_half *y,
-                                        NPGRU_UNUSED const uint32_t *s, NPGRU_UNUSED int32_t step,
-                                        NPGRU_UNUSED const uint32_t *s_end, NPGRU_UNUSED uint32_t flags)
+CM_NAKED static void channels_turn_0(const npgru_word *x, npgru_half *y, const uint32_t *s, int32_t step,
+                                     const uint32_t *s_end, uint32_t flags)
 {
     __asm__(COLUMNS("", "8") CHANNELS NO_COLUMNS);
 }
 
-NPGRU_NAKED static void channels_turn_1(NPGRU_UNUSED const npgru_word *x, NPGRU_UNUSED npgru_half *y,
-                                        NPGRU_UNUSED const uint32_t *s, NPGRU_UNUSED int32_t step,
-                                        NPGRU_UNUSED const uint32_t *s_end, NPGRU_UNUSED uint32_t flags)
+CM_NAKED static void channels_turn_1(const npgru_word *x, npgru_half *y, const uint32_t *s, int32_t step,
+                                     const uint32_t *s_end, uint32_t flags)
 {
     __asm__(COLUMNS(", ror #16", "24") CHANNELS NO_COLUMNS);
 }

@@ -26,9 +26,10 @@
 #define NPGRU_ASSEMBLY_POINTWISE 0
 #endif
 
-/* A function is all of its assembly: no compiler adds to it. It saves what it must, keeps the stack a multiple of 8 bytes, and
-   has nothing below sp: interrupts may come at any time. Arguments, unused for C, are in r0-r3 and on the stack. */
-#define NPGRU_NAKED __attribute__((naked, noinline))
-#define NPGRU_UNUSED __attribute__((unused))
+/* The functions in assembly, CM_NAKED, save what they must, keep the stack a multiple of 8 bytes, and have nothing below sp:
+   interrupts may come at any time. For C their arguments are unused. */
+#if NPGRU_ASSEMBLY
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#endif
 
 #endif

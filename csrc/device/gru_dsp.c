@@ -26,8 +26,7 @@ static inline int32_t up_to_4(int32_t n) { return (n + 3) & ~3; }
     "add " #first ", " #first ", " #first_bias "\n\t"                       \
     "add " #second ", " #second_bias ", " #second ", asr #8\n\t"
 
-NPGRU_NAKED static void input_rows(NPGRU_UNUSED const npgru_word *x, NPGRU_UNUSED const uint32_t *s, NPGRU_UNUSED int16_t *gx,
-                                   NPGRU_UNUSED int32_t next, NPGRU_UNUSED const npgru_word *x_end)
+CM_NAKED static void input_rows(const npgru_word *x, const uint32_t *s, int16_t *gx, int32_t next, const npgru_word *x_end)
 {
     __asm__("push {r0, r4-r11, lr}\n\t"
             "sub sp, sp, #16\n\t"

@@ -1,6 +1,9 @@
 /* The layers in plain C: the formulas of npgru/int8_reference.py, on the buffers of layers.h. Any sizes, any core. */
 #include "cortex_m.h"
 #include "layers.h"
+#if NPGRU_HELIUM_BLOCKS
+#include "helium.h"
+#endif
 
 #define PLAIN_BLOCKS (NPGRU_BLOCKS > 0 && (NPGRU_PLAIN_DEPTHWISE || NPGRU_PLAIN_POINTWISE || NPGRU_PLAIN_POOL))
 
@@ -33,9 +36,7 @@ void npgru_conv_plain(const npgru_conv *p, const npgru_half *window, uint32_t *w
 #endif
 
 /* Pairs and pooled are as in layers.h; of the vectors' form, as in kernels_helium.c. */
-#if NPGRU_HELIUM_BLOCKS && (PLAIN_BLOCKS || NPGRU_PLAIN_GRU)
-#define UP_TO_16(n) (((n) + 15) & ~15)
-#elif PLAIN_BLOCKS
+#if PLAIN_BLOCKS && !NPGRU_HELIUM_BLOCKS
 /* Halfword of channel c, row, column (of the group) in a buffer of pairs. */
 static inline int32_t place(int32_t c, int32_t row, int32_t column)
 {
@@ -47,7 +48,7 @@ static inline int32_t place(int32_t c, int32_t row, int32_t column)
 static void put_pair(npgru_half *pairs, int32_t C, int32_t c, int32_t row, int32_t column, int32_t u)
 {
 #if NPGRU_HELIUM_BLOCKS
-    ((int8_t *)pairs)[(2 * column + row) * UP_TO_16(C) + c] = (int8_t)(u - 128);
+    ((int8_t *)pairs)[(2 * column + row) * up_to_16(C) + c] = (int8_t)(u - 128);
 #else
     (void)C;
     pairs[place(c, row, column)] = (npgru_half)u;
@@ -88,7 +89,7 @@ static int32_t pointwise_sum(const npgru_half *pairs, const int8_t *w, int32_t C
 {
     int32_t acc = 0;
 #if NPGRU_HELIUM_BLOCKS
-    const int8_t *x = (const int8_t *)pairs + (2 * column + row) * UP_TO_16(C);
+    const int8_t *x = (const int8_t *)pairs + (2 * column + row) * up_to_16(C);
     for (int32_t c = 0; c < C; c++) acc += (x[c] + 128) * w[c];
 #else
     const npgru_half *x = pairs + place(0, row, column);
@@ -125,7 +126,7 @@ static void take_larger(const npgru_pointwise *p, int32_t c, int32_t row, int32_
     const int32_t band = column / p->pool, bands = p->columns / p->pool, d = band * p->channels + c;
     if (band >= bands) return;
 #if NPGRU_HELIUM_BLOCKS
-    int8_t *largest = (int8_t *)pooled + row * UP_TO_16(bands * p->channels) + d;
+    int8_t *largest = (int8_t *)pooled + row * up_to_16(bands * p->channels) + d;
     if (u - 128 > *largest) *largest = (int8_t)(u - 128);
 #else
     npgru_half *largest = pooled + (d >> 1) * 4 + row * 2 + (d & 1);
@@ -170,7 +171,7 @@ void npgru_gru_plain(const npgru_gru *p, const npgru_half *pooled, int32_t row, 
 #if NPGRU_FORM == NPGRU_ROWS && NPGRU_FAST_POOL
         x[d] = (int8_t)((pooled[d] >> 8 * row & 0xFF) - 128);
 #elif NPGRU_HELIUM_BLOCKS
-        x[d] = ((const int8_t *)pooled)[row * UP_TO_16(p->in_features) + d];
+        x[d] = ((const int8_t *)pooled)[row * up_to_16(p->in_features) + d];
 #else
         x[d] = (int8_t)(pooled[(d >> 1) * 4 + row * 2 + (d & 1)] - 128);
 #endif

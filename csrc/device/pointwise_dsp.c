@@ -97,9 +97,8 @@ static inline const uint32_t *end_of_stream(const npgru_pointwise *p)
     "add r1, r1, r2\n\t"
 
 /* Bytes from y, next bytes from channel to channel. */
-NPGRU_NAKED static void bytes_of_columns(NPGRU_UNUSED const npgru_word *in, NPGRU_UNUSED const uint32_t *s,
-                                         NPGRU_UNUSED uint8_t *y, NPGRU_UNUSED int32_t next,
-                                         NPGRU_UNUSED const uint32_t *s_end, NPGRU_UNUSED const npgru_word *in_end)
+CM_NAKED static void bytes_of_columns(const npgru_word *in, const uint32_t *s, uint8_t *y, int32_t next,
+                                      const uint32_t *s_end, const npgru_word *in_end)
 {
     __asm__(BEGIN_COLUMNS
             SUMS(NPGRU_UNROLL_POINTWISE, NPGRU_TURNS_POINTWISE)
@@ -158,9 +157,8 @@ void npgru_pointwise_fast(const npgru_pointwise *p, const npgru_half *pairs, int
 #define LARGER(a, b) "cmp " #a ", " #b "\n\tit lt\n\tmovlt " #a ", " #b "\n\t"
 
 /* The words of pooled from y. */
-NPGRU_NAKED static void largest_of_columns(NPGRU_UNUSED const npgru_word *in, NPGRU_UNUSED const uint32_t *s,
-                                           NPGRU_UNUSED npgru_word *y, NPGRU_UNUSED int32_t nothing,
-                                           NPGRU_UNUSED const uint32_t *s_end, NPGRU_UNUSED const npgru_word *in_end)
+CM_NAKED static void largest_of_columns(const npgru_word *in, const uint32_t *s, npgru_word *y, int32_t nothing,
+                                        const uint32_t *s_end, const npgru_word *in_end)
 {
     __asm__(BEGIN_COLUMNS
             SUMS(NPGRU_UNROLL_POOL, NPGRU_TURNS_POOL)

@@ -34,9 +34,6 @@
 #define UPPER 23
 #endif
 
-/* All in assembly, which finds its arguments in r0..r3: C around it could be no part of it for every compiler. */
-#define CM_NAKED __attribute__((naked, noinline))
-
 enum { MOST = NPGRU_GROUP / 2 };                         /* pairs of columns at a time */
 
 /* Sums of two columns, a and b, each of a lower and an upper row. */
