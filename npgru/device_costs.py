@@ -35,7 +35,7 @@ def layer_sizes(integers: IntegerModel) -> dict[str, tuple[int, int]]:
     network = network_of(integers)
     T, M, (H, D) = network.n_steps, network.conv.columns, (network.gru.arrays["u"].shape[1], network.gru.arrays["w"].shape[1])
     found = {"front_end": (0, integers.front_end.n_frames(round(integers.clip_s * integers.front_end.sample_rate_hz)))}
-    for layer in [network.conv, *(layer for block in network.blocks for layer in block)]:
+    for layer in network.layers:
         found[layer.name] = (T * M * layer.w.size, T * M * layer.channels)
     found |= {"gru_input": (T * D * 3 * H, T * 3 * H), "gru_steps": (T * H * 3 * H, T * H)}
     return found | {"rest": (sum(op.arrays["w"].size for op in network.dense), integers.front_end.mel_n_channels * found["front_end"][1])}

@@ -235,7 +235,7 @@ def fast_arrays(network: Network, form: str) -> tuple[dict, dict]:
     """{layer's name: its stream, or None for the exact form; "gru": both of its}; and {kind: N of (1)}."""
     kinds = network.by_kind
     if form == "PLAIN":
-        return {layer.name: None for layers in kinds.values() for layer in layers} | {"gru": None}, {}
+        return {layer.name: None for layer in network.layers} | {"gru": None}, {}
     solved, shifts = proved(network)
     streams = {layer.name: dsp_stream(network, kind, layer, solved[layer.name]) for kind, layers in kinds.items() for layer in layers}
     return streams | {"gru": gru_arrays(network)}, shifts
@@ -243,7 +243,6 @@ def fast_arrays(network: Network, form: str) -> tuple[dict, dict]:
 
 def exact_channels(network: Network, form: str, streams: dict) -> dict[str, np.ndarray]:
     """{layer's name: the channels that the exact form computes}: all without a stream, else those without a solution."""
-    layers = [layer for layers in network.by_kind.values() for layer in layers]
     solved = {} if form == "ROWS" else proved(network)[0]                   # that form has an exact stage of its own
     return {layer.name: np.arange(layer.channels) if streams[layer.name] is None else
-            unsolved(solved[layer.name]) if layer.name in solved else np.arange(0) for layer in layers}
+            unsolved(solved[layer.name]) if layer.name in solved else np.arange(0) for layer in network.layers}

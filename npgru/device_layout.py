@@ -70,6 +70,11 @@ class Network:
     softmax: Operator
 
     @property
+    def layers(self) -> list[Convolution]:
+        """All before the GRU."""
+        return [self.conv, *(layer for block in self.blocks for layer in block)]
+
+    @property
     def rings(self) -> list[int]:
         """Words of each ring: the outputs of the convolution and of all pointwise layers but the last."""
         written = [self.conv, *(pointwise for _, pointwise in self.blocks[:-1])]

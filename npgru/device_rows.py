@@ -99,13 +99,9 @@ def fits(layer: Convolution) -> bool:
     return 128 * sums.max() < LARGEST_SUM and (layer.kind != "depthwise2d" or layer.w.shape[1:] == KERNEL)
 
 
-def layers_of(network: Network) -> list[Convolution]:
-    return [layer for layers in network.by_kind.values() for layer in layers]
-
-
 def are_fast(network: Network) -> bool:
     """All layers but the GRU are fast, or nothing is: the buffers have a layout of their own."""
-    return bool(network.blocks) and all(map(fits, layers_of(network)))
+    return bool(network.blocks) and all(map(fits, network.layers))
 
 
 def work_words(network: Network) -> list[int]:
@@ -118,7 +114,6 @@ def work_words(network: Network) -> list[int]:
 
 def rows_arrays(network: Network) -> tuple[dict, dict]:
     """As device_fast.fast_arrays."""
-    layers = layers_of(network)
     if not are_fast(network):
-        return {layer.name: None for layer in layers} | {"gru": None}, {}
-    return {layer.name: layer_stream(layer) for layer in layers} | {"gru": gru_streams(network)}, {}
+        return {layer.name: None for layer in network.layers} | {"gru": None}, {}
+    return {layer.name: layer_stream(layer) for layer in network.layers} | {"gru": gru_streams(network)}, {}

@@ -172,8 +172,10 @@ def form_macros(network: Network, form: str, streams: dict, exact: dict, shifts:
                   f"#define NPGRU_PLAIN_{kind} {int(not all(chosen) or any_exact or no_block)}"]
     lines += [f"#define NPGRU_SHIFT_{kind} {shift}" for kind, shift in shifts.items()]
     lines.append(f"#define NPGRU_POOLED_WORDS {pooled_words(network, form)}")
-    none = {**dict.fromkeys(helium_macros(network), 0), "GROUP": GROUP}
-    lines += [f"#define NPGRU_{name} {value}" for name, value in (helium_macros(network) if form == "HELIUM" else none).items()]
+    helium = helium_macros(network)
+    if form != "HELIUM":
+        helium = dict.fromkeys(helium, 0) | {"GROUP": GROUP}
+    lines += [f"#define NPGRU_{name} {value}" for name, value in helium.items()]
     if streams["gru"] is not None:
         lines += [f"#define NPGRU_GRU_{field.name.upper()} {struct(getattr(network.gru.record, field.name))}"
                   for field in fields(network.gru.record) if field.name not in ("input", "state")]
